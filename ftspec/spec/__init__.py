@@ -1,0 +1,1 @@
+"""What the YAML means: strict models, digests, event types and the error tree. Imports nothing of ours."""

@@ -1,0 +1,188 @@
+"""One tree of errors: each has a stable code, says what is wrong, where, and what to do, and ends in one exit code."""
+
+import errno
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line; the table in docs/exit-codes.md is generated from these docstrings' order."""
+
+    OK = 0
+    FAILED = 1
+    CHANGES = 2
+    GATE = 3
+    STALE = 4
+    INPUTS_DIFFER = 10
+    BITS_DIFFER = 11
+    NOT_EQUIVALENT = 12
+    INCONCLUSIVE = 13
+    IMPOSSIBLE = 14
+    USAGE = 64
+    INVALID = 65
+    UNSAFE = 66
+    INTERNAL = 70
+    PARKED = 75
+    MISSING_KEY = 77
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. `path` is dotted (`hyperparameters.n_epochs`); line and column count from 1.
+
+    `file` is a path relative to the project where that is possible, or `command line` for an override.
+    """
+
+    code: str
+    message: str
+    path: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    fix: str = ""
+    severity: str = "error"
+
+    @property
+    def site(self) -> str:
+        """`file:line:col`, as far as known."""
+        parts = [self.file] if self.file else []
+        parts += [str(n) for n in (self.line, self.column) if n and self.file]
+        return ":".join(parts)
+
+    def at(self, file: str, line: int = 0, column: int = 0) -> "Problem":
+        """Return the same problem placed in a file."""
+        return replace(self, file=file, line=line, column=column)
+
+    def __str__(self) -> str:
+        head = ": ".join(part for part in (self.site, self.path, self.message) if part)
+        tail = f"; {self.fix}" if self.fix else ""
+        return f"{head}{tail} [{self.code}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stable shape shown by `--json`."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "path": self.path,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "fix": self.fix,
+        }
+
+
+class FtspecError(Exception):
+    """Root of all errors that a user may see; holds one problem or more."""
+
+    exit_code: Exit = Exit.FAILED
+
+    def __init__(self, code: str, message: str, **place: Any) -> None:
+        self.problems: tuple[Problem, ...] = (Problem(code, message, **place),)
+        super().__init__(str(self.problems[0]))
+
+    @classmethod
+    def many(cls, problems: Iterable[Problem]) -> "FtspecError":
+        """Build one error of this class out of several problems (at least one)."""
+        found = tuple(problems)
+        error = cls(found[0].code, found[0].message)
+        error.problems = found
+        error.args = ("\n".join(map(str, found)),)
+        return error
+
+    @property
+    def code(self) -> str:
+        """Code of the first problem."""
+        return self.problems[0].code
+
+
+class UsageError(FtspecError):
+    """A wrong command line."""
+
+    exit_code = Exit.USAGE
+
+
+class SpecError(FtspecError):
+    """An experiment that does not compose or does not validate."""
+
+    exit_code = Exit.INVALID
+
+
+class DataError(FtspecError):
+    """A data file or a stored file that cannot be used."""
+
+    exit_code = Exit.INVALID
+
+
+class UnsafeError(FtspecError):
+    """Configuration that could run code, leave its folder or exhaust the machine."""
+
+    exit_code = Exit.UNSAFE
+
+
+class StorageError(FtspecError):
+    """The disk said no: full, read-only, missing permission. Nothing half-written is left."""
+
+    exit_code = Exit.PARKED
+
+    @classmethod
+    def of(cls, error: OSError, path: Path) -> "StorageError":
+        """Word a system error: what happened, to which file, and what to do."""
+        advice = {
+            errno.ENOSPC: ("disk_full", "free some space, then give the same command again: nothing is lost"),
+            errno.EDQUOT: ("disk_full", "your quota is used up: free some space, then give the same command again"),
+            errno.EROFS: ("read_only", "the file system is read-only: mount it writable or choose another folder"),
+            errno.EACCES: ("no_permission", "give yourself the permission on this folder"),
+            errno.EPERM: ("no_permission", "give yourself the permission on this folder"),
+        }
+        code, fix = advice.get(error.errno or 0, ("storage", "check the disk, then give the same command again"))
+        return cls(code, f"cannot write: {error.strerror or error}", file=str(path), fix=fix)
+
+
+class ProviderError(FtspecError):
+    """A provider refused or could not be reached; the same command goes on later."""
+
+    exit_code = Exit.PARKED
+
+
+class MissingKeyError(ProviderError):
+    """No key for this provider in the environment."""
+
+    exit_code = Exit.MISSING_KEY
+
+
+class StaleError(FtspecError):
+    """A lock that no longer describes the experiment, or sealed bytes that were altered."""
+
+    exit_code = Exit.STALE
+
+
+class GateError(FtspecError):
+    """A declared gate failed."""
+
+    exit_code = Exit.GATE
+
+
+@dataclass
+class Problems:
+    """A collector: rooms add what they find, the caller raises all of it at once."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, code: str, message: str, **place: Any) -> None:
+        """Add one problem."""
+        self.found.append(Problem(code, message, **place))
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Those of severity error."""
+        return [problem for problem in self.found if problem.severity == "error"]
+
+    def raise_as(self, kind: type[FtspecError]) -> None:
+        """Raise everything found as one error of `kind`, if there is an error among it."""
+        if self.errors:
+            raise kind.many(self.errors)

@@ -1,0 +1,64 @@
+"""Whole files, replaced in one step: temp file in the same folder, fsync, rename, fsync of the folder."""
+
+import hashlib
+import json
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ftspec.spec.errors import DataError, StorageError
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable. Systems that cannot open a folder (Windows) sync renames themselves."""
+    with suppress(PermissionError, IsADirectoryError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
+    """Replace `path` by `content` so that a reader sees the old bytes or the new ones, also after a crash.
+
+    Raises StorageError (disk full, read-only folder) with nothing half-written left behind.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError.of(error, path) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON with one trailing newline."""
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours. Raises DataError where it is not JSON, FileNotFoundError where it is missing."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError("broken_file", f"{path} is not valid JSON: {error}", file=str(path)) from error
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex sha256 of a file's bytes, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
