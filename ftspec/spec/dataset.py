@@ -1,0 +1,99 @@
+"""The `dataset` and `weights` blocks: where rows come from, how they become messages, and which messages are learned."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ftspec.spec.model import FileRef, Strict, Text
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Weight = Annotated[int, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Source(Strict):
+    """One place rows come from. Paths are relative to the project root; `*` makes a glob, read in sorted order."""
+
+    path: Annotated[str, Field(min_length=1)]
+    format: Literal["auto", "jsonl", "json", "csv"] = "auto"
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    count: Count | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    contract: Annotated[dict[str, Any] | FileRef | None, Field(alias="schema")] = None
+
+
+class TemplateMessage(Strict):
+    """One message of the template; `{{ field }}` is filled from the raw row in a single pass."""
+
+    role: Role
+    content: Text
+    name: str | None = None
+    weight: Weight | None = None
+
+
+class PartFile(Strict):
+    """A part of the data that lies in a file of its own."""
+
+    path: Annotated[str, Field(min_length=1)]
+
+
+class Split(Strict):
+    """How rows are divided. Below 1 a share, an integer a count; a stable hash of the key decides, never an order."""
+
+    validation: Share | Count | PartFile | None = None
+    test: Share | Count | PartFile | None = None
+    by: str = "prompt"
+    salt: Annotated[str, Field(max_length=48)] = ""
+
+
+class Dataset(Strict):
+    """Rows, the messages made of them, and their division into train, validation and test."""
+
+    sources: Annotated[list[Source], Field(min_length=1)]
+    messages: Annotated[list[TemplateMessage], Field(min_length=1)] | None = None
+    tools: list[dict[str, Any]] | FileRef | None = None
+    metadata: list[str] = []
+    split: Split = Split()
+
+
+class Match(Strict):
+    """Conditions on one message; all that are given must hold."""
+
+    role: Role | list[Role] | None = None
+    turn: Literal["first", "last"] | int | None = None
+    message: Literal["first", "last"] | None = None
+    content_contains: Annotated[str, Field(min_length=1)] | None = None
+    content_regex: Annotated[str, Field(min_length=1)] | None = None
+    tool_calls: bool | None = None
+    tool_name: str | None = None
+    name: str | None = None
+    row: dict[str, Any] | None = None
+
+
+class WeightRule(Strict):
+    """The first rule that matches a message decides its weight."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    match: Match
+    weight: Weight
+
+
+Preset = Literal[
+    "assistant",
+    "all_assistant_messages",
+    "last_assistant_message",
+    "last_assistant_turn",
+    "all_messages",
+    "from_data",
+]
+
+
+class Weights(Strict):
+    """Loss weights per message. Precedence: weight in the data (if respected), first matching rule, preset."""
+
+    train_on: Preset = "assistant"
+    rules: list[WeightRule] = []
+    existing: Literal["respect", "override", "error"] = "respect"
+    field: Literal["weight", "trainable", "loss", "loss_weight", "masked", "train"] = "weight"
+    on_empty: Literal["error", "drop", "keep"] = "error"

@@ -1,0 +1,61 @@
+"""One experiment: the resolved YAML as strict models."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ftspec.spec.dataset import Dataset, Weights
+from ftspec.spec.model import Auto, EnvRef, Strict, Text
+from ftspec.spec.suite import Arm, Name, Suite
+from ftspec.spec.sweep import Sweep
+
+
+class Provider(Strict):
+    """Where training happens. Names a profile (facts about a host) and fills in what only the team knows."""
+
+    profile: str = "embedded"
+    base_url: str | EnvRef | None = None
+    auth: EnvRef | None = None
+    concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
+
+
+class Method(Strict):
+    """How the model learns; named as on the fine-tuning API."""
+
+    type: Literal["supervised"] = "supervised"
+
+
+class Hyperparameters(Strict):
+    """Named and bounded as on the fine-tuning API; both rates null means `auto`."""
+
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+
+
+class Budget(Strict):
+    """A run never starts a paid job that could pass this sum."""
+
+    max_usd: Annotated[float, Field(ge=0)] | None = None
+
+
+class Experiment(Strict):
+    """What `experiments/NAME.yaml` resolves to. Every key has one meaning; unknown keys are errors."""
+
+    description: Text | None = None
+    tags: list[str] = []
+    provider: Provider = Provider()
+    model: Annotated[str, Field(min_length=1)]
+    method: Method = Method()
+    dataset: Dataset
+    weights: Weights = Weights()
+    hyperparameters: Hyperparameters = Hyperparameters()
+    sweep: Sweep | None = None
+    evals: dict[Name, Suite] = {}
+    baselines: dict[Name, Arm] = {}
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    budget: Budget = Budget()
+    suffix: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9-]+$")] | None = None
+    metadata: Annotated[dict[str, str], Field(max_length=13)] = {}
