@@ -14,7 +14,7 @@ SHORT = 12
 
 
 def digest(kind: Kind, projection: Any, schema: int = 1) -> str:
-    """Return `sha256:<64 hex>` of a plain value. Raises ValueError for NaN, infinities, lone surrogates and huge integers."""
+    """Return `sha256:<64 hex>` of a plain value. Raises ValueError for what JCS cannot write (NaN, lone surrogates)."""
     import rfc8785
 
     try:
@@ -30,12 +30,12 @@ def short(value: str) -> str:
 
 
 def without_neutral(value: Mapping[str, Any], neutral: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop entries equal to their neutral value, so that a new field with a neutral default re-identifies no past run."""
+    """Drop entries equal to their neutral value, so that a new neutral field re-identifies no past run."""
     return {key: entry for key, entry in value.items() if key not in neutral or entry != neutral[key]}
 
 
 def data_digest(*, train: str, valid: str | None, row_format: str) -> str:
-    """Digest of what is trained on: hex sha256 of the rendered train file, of the validation file or None, the row format."""
+    """Digest of what is trained on: hex sha256 of the rendered train and validation files, and the row format."""
     return digest("data", {"train": train, "valid": valid, "format": row_format})
 
 
@@ -52,7 +52,7 @@ def train_digest(
     """Digest of one training.
 
     `hyperparameters` keep `auto` as asked for, never as resolved; unset ones are absent. `engine` is None for hosted
-    providers; the embedded one gives its name, contract version and the sha256 of the base weights, since `tiny` is an alias.
+    providers; the embedded one gives name, contract version and the sha256 of the base weights: `tiny` is an alias.
     """
     projection = {
         "family": family,

@@ -1,4 +1,4 @@
-"""One eval suite: items, request, arms, graders, metrics, comparison. Field names are OpenAI's grader format where it has one."""
+"""One eval suite: items, request, arms, graders, metrics, comparison; named as in OpenAI's grader format."""
 
 from typing import Annotated, Any, Literal
 

@@ -22,7 +22,7 @@ class FileLock:
         self._fd: int | None = None
 
     def acquire(self, *, timeout: float | None = None, poll: float = 0.05) -> bool:
-        """Take the lock; wait up to `timeout` seconds (None: do not wait, the common case). Return whether it is held."""
+        """Take the lock, waiting up to `timeout` seconds (None: do not wait). Return whether it is held."""
         deadline = time.monotonic() + (timeout or 0.0)
         while not self._try():
             if time.monotonic() >= deadline:
@@ -65,7 +65,7 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another holder has the lock now. Takes it for an instant to find out, so only ask where that is harmless."""
+    """Whether another holder has the lock now. Takes it for an instant to find out: ask only where that is harmless."""
     if not path.exists():
         return False
     lock = FileLock(path)

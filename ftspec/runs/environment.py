@@ -1,0 +1,68 @@
+"""What a run was made with: interpreter, packages, machine, and the state of git. Never environment variables."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+# Packages whose version can change what is composed, rendered, trained or scored.
+PACKAGES = (
+    "ftspec",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "openai",
+    "msgspec",
+    "pydantic",
+    "rfc8785",
+    "splintr-rs",
+    "regex",
+)
+
+
+def package_facts(name: str) -> dict[str, str] | None:
+    """Return version and the sha256 over the installer's RECORD (file names and hashes), or None if not installed."""
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
+    record = found.read_text("RECORD") or ""
+    lines = sorted(line for line in record.splitlines() if not line.split(",")[0].endswith((".pyc", "RECORD")))
+    return {"version": found.version, "record": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+
+
+def environment(fingerprint: Any = None) -> dict[str, Any]:
+    """Return the contents of env.json; `fingerprint` is the engine's numerics fingerprint where it has one."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "os": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "byteorder": sys.byteorder,
+        "packages": {name: facts for name in PACKAGES if (facts := package_facts(name))},
+        "numerics": fingerprint,
+    }
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Run one git command on the folder; None where there is no git or no repository."""
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def git_state(root: Path) -> dict[str, Any]:
+    """Return commit and whether the tree is dirty; `run` needs no git, so its absence is recorded, not refused."""
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if commit is None:
+        return {"commit": None}
+    status = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    return {"commit": commit, "dirty": bool(status)}
