@@ -1,0 +1,34 @@
+"""Bounds that the API's reference states and the SDK's types do not carry.
+
+Source: OpenAI's OpenAPI document of 2026-08-21, paths /files, /fine_tuning/jobs and /chat/completions.
+"""
+
+N_EPOCHS = (1, 50)
+BATCH_SIZE = (1, 256)
+DPO_BETA_MAX = 2.0
+COMPUTE_MULTIPLIER = (1e-5, 10.0)
+
+SUFFIX_LENGTH = (1, 64)
+SEED_MAX = 2**31 - 1
+METADATA_PAIRS = 16
+METADATA_KEY_LENGTH = 64
+METADATA_VALUE_LENGTH = 512
+INTEGRATIONS = 5
+
+FILE_BYTES = 512 * 2**20
+FILE_EXPIRES_SECONDS = (3_600, 2_592_000)
+
+FILES_PAGE = (1, 10_000)
+FILES_PAGE_DEFAULT = 10_000
+PAGE = (1, 1_000)
+JOBS_PAGE_DEFAULT = 20
+EVENTS_PAGE_DEFAULT = 20
+CHECKPOINTS_PAGE_DEFAULT = 10
+
+TEMPERATURE = (0.0, 2.0)
+TOP_P = (0.0, 1.0)
+PENALTY = (-2.0, 2.0)
+CHOICES = (1, 128)
+STOP_SEQUENCES = 4
+TOP_LOGPROBS = (0, 20)
+TOOLS = 128
