@@ -1,0 +1,139 @@
+"""The command `ftspec`: finds the verb, words errors, sets the exit code.
+
+Verbs are imported when called, so that `ftspec --help` costs little more than Python itself.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from ftspec.spec.errors import Exit, FtspecError, UsageError
+
+# name -> (module, one line of help); the first six are those of the first day.
+FIRST_DAY = {
+    "init": "start a project: one experiment, its data, its evals",
+    "validate": "check experiment and data; every mistake at once, no network",
+    "plan": "what would be trained, reused and proved, and what it costs",
+    "run": "do the plan; the same command resumes it",
+    "ls": "all runs with their scores",
+    "show": "one run: what it was, what it scored",
+}
+MORE = {
+    "compose": "the resolved experiment; --where names file and line of each value",
+    "doctor": "environment, keys, providers and their dates",
+    "serve": "the embedded engine as an OpenAI-compatible server",
+    "completion": "tab completion for bash, zsh or fish",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are modules `ftspec.cli.<verb>`, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all verbs, those of the first day first."""
+        return [*FIRST_DAY, *MORE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one verb."""
+        if cmd_name not in FIRST_DAY and cmd_name not in MORE:
+            return None
+        command: click.Command = importlib.import_module(f"ftspec.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one was probably meant."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"did you mean `ftspec {near[0]}`?" if near else "`ftspec --help` lists them"
+            raise UsageError("unknown_verb", f"there is no verb `{args[0]}`", fix=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs in two groups, without importing one of them."""
+        for title, verbs in (("The first day", FIRST_DAY), ("More", MORE)):
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()))
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"ftspec {version('ftspec')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Verbs,
+    help="Fine-tuning experiments as code: sweeps in YAML, exact reproduction, reviewable changes.\n\n"
+    "ftspec VERB [EXPERIMENT] [OVERRIDES]   overrides are Hydra's: hyperparameters.n_epochs=1,3 weights=assistant",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
+def cli() -> None:
+    """Root of all verbs."""
+
+
+def show_problems(error: FtspecError, as_json: bool) -> None:
+    """Write an error's problems: as JSON on stdout where the caller asked for JSON, else as lines on stderr."""
+    if as_json:
+        import json
+
+        click.echo(
+            json.dumps({"error": [problem.to_json() for problem in error.problems]}, ensure_ascii=False, indent=2)
+        )
+        return
+    from ftspec.report.problems import problem_lines
+
+    for line in problem_lines(error.problems, colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ):
+        click.echo(line, err=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; installed as the console script `ftspec`."""
+    given = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in given
+    try:
+        result: Any = cli.main(args=given, prog_name="ftspec", standalone_mode=False)
+        return int(result) if isinstance(result, int) else Exit.OK
+    except FtspecError as error:
+        show_problems(error, as_json)
+        return error.exit_code
+    except click.ClickException as error:
+        show_problems(UsageError("usage", error.format_message(), fix=_usage_hint(error)), as_json)
+        return Exit.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped; the same command goes on where it was", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; leave quietly, and keep Python from flushing into the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:
+        if os.environ.get("FTSPEC_DEBUG"):
+            raise
+        message = f"{type(error).__name__}: {error}"
+        show_problems(
+            FtspecError(
+                "internal", message, fix="this is a bug in ftspec: FTSPEC_DEBUG=1 shows where, please report it"
+            ),
+            as_json,
+        )
+        return Exit.INTERNAL
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path} --help`" if context else "see `ftspec --help`"
+
+
+def script() -> None:
+    """Entry point that ends the process with the exit code."""
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What people read: terminal lines, tables, live progress. Takes frozen results, decides nothing."""

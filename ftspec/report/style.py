@@ -1,0 +1,69 @@
+"""Colours, numbers and columns for terminals."""
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def paint(text: str, style: str, colour: bool) -> str:
+    """Wrap text in an ANSI style where colours are on."""
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and text else text
+
+
+def usd(value: float | None) -> str:
+    """Dollars; an unknown price is `unknown`, never 0."""
+    if value is None:
+        return "unknown"
+    return "$0" if value == 0 else f"${value:,.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `8 s`, `2 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a score with its interval, `0.88 [0.80-0.93]`."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}-{high:.2f}]"
+
+
+def points(value: float, low: float, high: float) -> str:
+    """Return a difference of rates in points with its interval, `+77 [+66..+84]`."""
+    return f"{value * 100:+.0f} [{low * 100:+.0f}..{high * 100:+.0f}]"
+
+
+def sparkline(values: list[float], width: int = 12) -> str:
+    """Draw the last `width` values, high ones tall."""
+    shown = (
+        values[-width:]
+        if len(values) <= width
+        else [values[i * (len(values) - 1) // (width - 1)] for i in range(width)]
+    )
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    return "".join(_BARS[round((value - low) / (high - low) * 7) if high > low else 0] for value in shown)
+
+
+def columns(rows: list[list[str]], *, right: frozenset[int] = frozenset(), gap: str = "   ") -> list[str]:
+    """Align rows into columns; those in `right` are flush right. Widths leave ANSI codes out."""
+    if not rows:
+        return []
+    widths = [max(_width(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
+    lines = []
+    for row in rows:
+        cells = []
+        for i, cell in enumerate(row):
+            pad = " " * (widths[i] - _width(cell))
+            cells.append(pad + cell if i in right else cell + pad)
+        lines.append(gap.join(cells).rstrip())
+    return lines
+
+
+def _width(text: str) -> int:
+    import re
+
+    return len(re.sub(r"\x1b\[[0-9;]*m", "", text))

@@ -1,0 +1,1 @@
+"""What a person asks for: plan, run, look. They emit events, return frozen results and print nothing."""

@@ -1,0 +1,67 @@
+"""What a model name means for a provider: the identity that enters digests, its token counter, its step count.
+
+The embedded engine's facts are read without numpy, so that planning stays light.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ftspec.data.tokens import TokenCounter, counter_for
+from ftspec.providers.profiles import load_profile
+from ftspec.spec.experiment import Provider
+from ftspec.wire.auto import auto_epochs
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A base model as a provider family knows it. `engine` holds the embedded engine's facts, None for hosts."""
+
+    family: str
+    model: str
+    engine: Mapping[str, Any] | None
+
+    def schedule(self, rows: int, hyperparameters: Mapping[str, Any]) -> tuple[int, int | None]:
+        """Return epochs and, where the engine decides it, steps; an estimate where a host resolves `auto` itself."""
+        asked = hyperparameters.get("n_epochs", "auto")
+        epochs = auto_epochs(rows) if asked == "auto" else int(asked)
+        if self.engine is None:
+            batch = hyperparameters.get("batch_size", "auto")
+            return epochs, None if batch == "auto" else epochs * -(-rows // int(batch))
+        from ftspec.engine.plan import auto_batch
+
+        batch = hyperparameters.get("batch_size", "auto")
+        size = auto_batch(rows) if batch == "auto" else int(batch)
+        return epochs, epochs * -(-rows // size)
+
+
+@cache
+def _embedded_identity(model: str) -> Identity:
+    from ftspec.engine.bases import CONTRACT, resolve
+
+    base = resolve(model)
+    return Identity("embedded", base.name, {"name": "builtin", "contract": CONTRACT, "base": base.digest})
+
+
+def engine_identity(provider: Provider, model: str) -> Identity:
+    """Resolve a model name: an embedded alias such as `tiny` to its base and the sha256 of its weights."""
+    profile = load_profile(provider.profile)
+    if profile.family == "embedded":
+        return _embedded_identity(model)
+    return Identity(profile.family, model, None)
+
+
+@cache
+def _embedded_counter() -> TokenCounter:
+    from ftspec.engine.tokenizer import TinyCounter
+
+    counter: TokenCounter = TinyCounter()
+    return counter
+
+
+def token_counter(provider: Provider, model: str) -> TokenCounter:
+    """Return the counter of the model's own tokens: the embedded tokenizer's, or the host's vocabulary."""
+    if load_profile(provider.profile).family == "embedded":
+        return _embedded_counter()
+    return counter_for(model)

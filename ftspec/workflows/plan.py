@@ -1,0 +1,304 @@
+"""The plan of an experiment: what would be trained, reused or scored again, what it costs and what its evals can prove.
+
+A plan reads the spec, the data and what lies in `runs/`; it asks no provider and writes nothing but disposable caches.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from ftspec.compose import Composed, Point, Project, load
+from ftspec.data import Part, Prepared, prepare
+from ftspec.evals.suites import ResolvedSuite, projection, resolve
+from ftspec.providers.profiles import check, load_profile, training_price
+from ftspec.runs.directory import Attempt, Catalog, RunDirectory
+from ftspec.runs.seal import is_sealed
+from ftspec.spec.digests import data_digest, digest, short, train_digest
+from ftspec.spec.errors import Problem, Problems, SpecError
+from ftspec.workflows.identity import Identity, engine_identity, token_counter
+
+Action = Literal["train", "reuse", "score"]
+
+# Measured on one core (bench/p6_engine.py): tokens trained a second, and seconds an answer of a few words takes.
+TOKENS_PER_SECOND = 6_500
+SECONDS_PER_ANSWER = 0.03
+
+
+@dataclass(frozen=True)
+class PlannedSuite:
+    """A suite as one run will be scored by it; equal `eval_digest` means that scores may stand side by side."""
+
+    name: str
+    suite: ResolvedSuite
+    eval_digest: str
+    items: Part
+    prepared: Prepared
+    base_model: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes its baselines the same: suite, digest, base model."""
+        return self.name, self.eval_digest, self.base_model
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One training with its scores: identity, size, and what of it is already on disk."""
+
+    point: Point
+    prepared: Prepared
+    suites: tuple[PlannedSuite, ...]
+    identity: Identity
+    data_digest: str
+    train_digest: str
+    directory: RunDirectory | None
+    attempt: Attempt | None
+    to_score: tuple[str, ...]
+    n_epochs: int
+    n_steps: int | None
+    usd: float | None
+
+    @property
+    def label(self) -> str:
+        """The sweep point as people read it."""
+        return self.point.label
+
+    @property
+    def action(self) -> Action:
+        """What `run` would do with it."""
+        if self.attempt is None:
+            return "train"
+        return "score" if self.to_score else "reuse"
+
+
+@dataclass(frozen=True)
+class PlannedBaselines:
+    """The arms of one suite that need no training; asked once, before any training."""
+
+    suite: PlannedSuite
+    arms: tuple[str, ...]
+    folder: Path
+    done: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of an experiment, point by point."""
+
+    project: Project
+    composed: Composed
+    runs: tuple[PlannedRun, ...]
+    baselines: tuple[PlannedBaselines, ...]
+    warnings: tuple[Problem, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self.composed.name
+
+    @cached_property
+    def counts(self) -> Mapping[Action, int]:
+        """How many runs will be trained, scored again, or are reused."""
+        found = Counter(run.action for run in self.runs)
+        return {"train": found["train"], "score": found["score"], "reuse": found["reuse"]}
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every run is trained and scored and every baseline answered."""
+        return self.counts["reuse"] == len(self.runs) and all(baseline.done for baseline in self.baselines)
+
+    @property
+    def usd(self) -> float | None:
+        """Price of what is still to be trained; None where a price is unknown, which is never taken for 0."""
+        prices = [run.usd for run in self.runs if run.action == "train"]
+        known = [price for price in prices if price is not None]
+        return sum(known) if len(known) == len(prices) else None
+
+    @property
+    def seconds(self) -> float:
+        """Rough wall time on the embedded provider, one training at a time while the other core answers."""
+        trained = sum(run.prepared.parts["train"].tokens * run.n_epochs for run in self.runs if run.action == "train")
+        answers = sum(suite.items.rows for run in self.runs for suite in run.suites if suite.name in run.to_score)
+        answers += sum(b.suite.items.rows * len(b.arms) for b in self.baselines if not b.done)
+        return trained / TOKENS_PER_SECOND + answers * SECONDS_PER_ANSWER
+
+    @property
+    def suites(self) -> tuple[PlannedSuite, ...]:
+        """The distinct suites of all runs, in order."""
+        return tuple({suite.key: suite for run in self.runs for suite in run.suites}.values())
+
+
+def make_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Plan:
+    """Compose, prepare the data, identify every run and look up what is on disk.
+
+    Raises SpecError or DataError with every problem found.
+    """
+    composed = load(project, name, overrides)
+    _check_providers(composed)
+    catalog = Catalog(project.runs)
+    data = _Data(project)
+    suites = _Suites(project)
+    runs = tuple(_plan_run(point, data, suites, catalog) for point in composed.points)
+    problems = [*composed.warnings, *data.problems, *suites.problems]
+    errors = Problems(problems)
+    errors.raise_as(SpecError)
+    return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(_distinct(problems)))
+
+
+def _distinct(problems: Iterable[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))
+
+
+def _check_providers(composed: Composed) -> None:
+    """Every problem between the experiment and its provider's facts, once for each distinct combination."""
+    problems = Problems()
+    for point in composed.points:
+        experiment = point.experiment
+        problems.found += check(experiment.provider, experiment.model, experiment.hyperparameters)
+    problems.found = _distinct(problems.found)
+    problems.raise_as(SpecError)
+
+
+class _Data:
+    """Prepares each distinct data set of a sweep once."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._prepared: dict[str, Prepared] = {}
+        self.problems: list[Problem] = []
+
+    def of(self, point: Point) -> Prepared:
+        experiment = point.experiment
+        counter = token_counter(experiment.provider, experiment.model)
+        key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity}"
+        if key not in self._prepared:
+            prepared = prepare(
+                experiment.dataset,
+                experiment.weights,
+                root=self._project.root,
+                counter=counter,
+                cache=self._project.cache,
+            )
+            self.problems += prepared.problems
+            self._prepared[key] = prepared
+        return self._prepared[key]
+
+
+class _Suites:
+    """Resolves each distinct suite of a sweep once; its digest holds items, request, arms, graders and metrics."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._resolved: dict[tuple[str, str, str, str], PlannedSuite] = {}
+        self.problems: list[Problem] = []
+
+    def of(self, point: Point, prepared: Prepared) -> tuple[PlannedSuite, ...]:
+        train = prepared.parts["train"].sha256
+        model = point.experiment.model
+        found = []
+        for name, suite in point.experiment.evals.items():
+            key = (name, repr(point.config["evals"][name]) + repr(point.config.get("baselines")), train, model)
+            if key not in self._resolved:
+                self._resolved[key] = self._resolve(name, suite, point, prepared)
+            found.append(self._resolved[key])
+        return tuple(found)
+
+    def _resolve(self, name: str, suite: Any, point: Point, prepared: Prepared) -> PlannedSuite:
+        part = suite.data.part or "test"
+        items = prepared.parts.get(part)
+        if items is None or items.rows == 0:
+            raise SpecError(
+                "empty_suite",
+                f"suite {name} has no items: the data has no {part} part",
+                path=f"evals.{name}.data",
+                fix=f"set dataset.split.{part}, for example `{part}: 100`",
+            )
+        resolved = resolve(
+            name,
+            suite,
+            baselines=point.experiment.baselines,
+            references=prepared.references,
+            items=items,
+            train=prepared.parts["train"],
+        )
+        self.problems += resolved.problems
+        return PlannedSuite(
+            name, resolved, digest("eval", projection(resolved)), items, prepared, point.experiment.model
+        )
+
+
+def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> PlannedRun:
+    experiment = point.experiment
+    prepared = data.of(point)
+    train, valid = prepared.parts["train"], prepared.parts.get("valid")
+    identity = engine_identity(experiment.provider, experiment.model)
+    hyperparameters = canonical_hyperparameters(experiment.hyperparameters.model_dump())
+    data_id = data_digest(train=train.sha256, valid=valid.sha256 if valid else None, row_format=prepared.row_format)
+    train_id = train_digest(
+        family=identity.family,
+        model=experiment.model if identity.engine is None else identity.model,
+        method=experiment.method.type,
+        hyperparameters=hyperparameters,
+        seed=experiment.seed,
+        data=data_id,
+        engine=identity.engine,
+    )
+    planned = suites.of(point, prepared)
+    directory = catalog.find(train_id)
+    attempt = directory.finished() if directory else None
+    to_score = tuple(s.name for s in planned if not _scored(directory, attempt, s))
+    epochs, steps = identity.schedule(train.rows, hyperparameters)
+    return PlannedRun(
+        point=point,
+        prepared=prepared,
+        suites=planned,
+        identity=identity,
+        data_digest=data_id,
+        train_digest=train_id,
+        directory=directory,
+        attempt=attempt,
+        to_score=to_score,
+        n_epochs=epochs,
+        n_steps=steps,
+        usd=_price(experiment.provider.profile, experiment.model, train.tokens * epochs),
+    )
+
+
+def canonical_hyperparameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked of the provider: `auto` stays, and no rate at all means a rate of `auto`."""
+    asked = {key: value for key, value in values.items() if value is not None}
+    if "learning_rate" not in asked and "learning_rate_multiplier" not in asked:
+        asked["learning_rate_multiplier"] = "auto"
+    return asked
+
+
+def _price(profile: str, model: str, tokens: int) -> float | None:
+    price = training_price(load_profile(profile), model)
+    return None if price is None else math.ceil(tokens * price) / 1_000_000
+
+
+def _scored(directory: RunDirectory | None, attempt: Attempt | None, suite: PlannedSuite) -> bool:
+    if directory is None or attempt is None:
+        return False
+    return not suite.suite.trained_arms or is_sealed(directory.evals(suite.name, suite.eval_digest, attempt))
+
+
+def baselines_folder(project: Project, experiment: str, suite: PlannedSuite, default_model: str) -> Path:
+    """Where the arms without training are kept; another base model of the same sweep gets a folder of its own."""
+    name = f"{suite.name}.{short(suite.eval_digest)}"
+    if suite.base_model != default_model:
+        name += "." + "".join(c if c.isalnum() or c in "-_" else "-" for c in suite.base_model)
+    return project.runs / experiment / "baselines" / name
+
+
+def _baselines(project: Project, name: str, runs: Sequence[PlannedRun]) -> Iterable[PlannedBaselines]:
+    distinct = {suite.key: suite for run in runs for suite in run.suites}
+    default_model = runs[0].point.experiment.model if runs else ""
+    for suite in distinct.values():
+        if arms := tuple(suite.suite.baseline_arms):
+            folder = baselines_folder(project, name, suite, default_model)
+            yield PlannedBaselines(suite, arms, folder, is_sealed(folder))

@@ -1,0 +1,118 @@
+"""A planned run put on disk before its first job: resolved config, how it was composed, and links to its data."""
+
+from typing import Any
+
+import yaml
+
+from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
+from ftspec.runs.environment import git_state
+from ftspec.spec.digests import short
+from ftspec.spec.errors import StorageError
+from ftspec.storage import BlobStore, FileLock
+from ftspec.workflows.plan import Plan, PlannedRun
+
+_DATA_FILES = {"train": "train.jsonl", "valid": "valid.jsonl"}
+
+
+def record_runs(plan: Plan) -> dict[str, RunDirectory]:
+    """Write the directory of every planned run that has none yet; return all of them by train digest.
+
+    All points are on disk before the first job, so that a failing sweep can always be read and continued.
+    """
+    directories = {run.train_digest: run.directory for run in plan.runs if run.directory is not None}
+    missing = [run for run in plan.runs if run.train_digest not in directories]
+    if not missing:
+        return directories
+    blobs = BlobStore(plan.project.store)
+    git = git_state(plan.project.root)
+    files = _stored_files(plan, blobs)
+    lock = FileLock(plan.project.store / "locks" / "create.lock")
+    if not lock.acquire(timeout=60):
+        raise StorageError("busy", "another process holds the lock for new run directories", file=str(lock.path))
+    with lock:
+        for run in missing:
+            if run.train_digest not in directories:
+                directories[run.train_digest] = create_run(
+                    plan.project.runs, blobs, _new_run(plan, run, blobs, git, files)
+                )
+    return directories
+
+
+def _stored_files(plan: Plan, blobs: BlobStore) -> list[dict[str, str]]:
+    """Keep the bytes of every configuration and text file, so that a run explains itself without the repository."""
+    files = []
+    for file in plan.composed.files:
+        files.append({"path": file.path, "sha256": blobs.put_bytes(file.content)})
+    return files
+
+
+def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any], files: list[dict[str, str]]) -> NewRun:
+    data = {}
+    for role, name in _DATA_FILES.items():
+        if (part := run.prepared.parts.get(role)) is not None:
+            data[name] = blobs.put_file(part.path)
+    data["rows.jsonl"] = blobs.put_file(run.prepared.rows)
+    facts = {
+        "schema": SCHEMA,
+        "experiment": plan.name,
+        "label": run.label,
+        "point": run.point.coordinates,
+        "digests": {
+            "train": run.train_digest,
+            "data": run.data_digest,
+            "evals": {suite.name: suite.eval_digest for suite in run.suites},
+        },
+        "base": {"requested": run.point.experiment.model, "model": run.identity.model, "engine": run.identity.engine},
+        "data": {
+            role: {
+                "sha256": part.sha256,
+                "rows": part.rows,
+                "tokens": part.tokens,
+                "learned_tokens": part.learned_tokens,
+            }
+            for role, part in run.prepared.parts.items()
+        },
+        "sources": [
+            {"path": source.path, "sha256": source.sha256, "bytes": source.bytes, "rows": source.rows}
+            for source in run.prepared.sources
+        ],
+        "configs": files,
+        "git": git,
+    }
+    return NewRun(
+        experiment=plan.name,
+        label=run.label,
+        facts=facts,
+        readme=_readme(plan, run),
+        config=_yaml(run.point.config),
+        hydra_config=_yaml(run.point.hydra_config),
+        overrides=_yaml(list(run.point.overrides)),
+        data=data,
+    )
+
+
+def _yaml(value: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def _readme(plan: Plan, run: PlannedRun) -> str:
+    experiment = run.point.experiment
+    overrides = " ".join(f"'{override}'" for override in run.point.overrides)
+    lines = [
+        f"# {plan.name} / {run.label}",
+        "",
+        str(experiment.description or "").strip(),
+        "",
+        f"- base model `{experiment.model}` on `{experiment.provider.profile}`, seed {experiment.seed}",
+        f"- train digest `{short(run.train_digest)}`, data digest `{short(run.data_digest)}`",
+        "- `config.yaml` is the resolved experiment, `.hydra/` how Hydra composed it, `run.json` digests and sources",
+        "- `attempts/` holds each training (`latest` names the newest), `evals/` the scores of each suite",
+        "- verify without ftspec: `cd attempts/001 && sha256sum -c SEALED`",
+        "",
+        "Compose the same run with plain Hydra (`conf` and `experiments` as config folders):",
+        "",
+        f"    {plan.name} {overrides}".rstrip(),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""One training, single-flight across processes: a job on the provider, its evidence in an attempt, then the seal."""
+
+import asyncio
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftspec.providers.connect import Connection
+from ftspec.providers.jobs import TrainRequest, TrainResult, train
+from ftspec.runs.directory import Attempt, RunDirectory, training_lock
+from ftspec.runs.environment import environment
+from ftspec.runs.seal import seal
+from ftspec.spec.digests import short
+from ftspec.spec.errors import ProviderError
+from ftspec.spec.events import Emit, Notice, StageFinished, StageStarted
+from ftspec.storage import AppendLog, BlobStore, write_json
+from ftspec.workflows.plan import PlannedRun, canonical_hyperparameters
+
+_LOCK_POLL = 0.5
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a run came to its model: the sealed attempt, and whether this process trained it."""
+
+    attempt: Attempt
+    reused: bool
+
+
+async def ensure_trained(
+    run: PlannedRun, directory: RunDirectory, connection: Connection, store: Path, emit: Emit
+) -> Training:
+    """Return the run's finished attempt, training it unless one is on file or another process is at it.
+
+    Raises ProviderError with the job's own reason where the training failed; that attempt is sealed too.
+    """
+    lock = training_lock(store, run.train_digest)
+    waiting = False
+    while not lock.acquire():
+        if not waiting:
+            emit(Notice(level="info", code="waiting", message="another process trains this run", subject=run.label))
+            waiting = True
+        await asyncio.sleep(_LOCK_POLL)
+    with lock:
+        if (attempt := directory.finished()) is not None:
+            return Training(attempt, reused=True)
+        attempt = directory.open_attempt()
+        started = time.monotonic()
+        emit(StageStarted(subject=run.label, stage="train", total=run.n_steps or 0))
+        blobs = BlobStore(store)
+        result = await train(
+            connection, _request(run, directory, attempt), attempt=attempt.path, blobs=blobs, emit=emit
+        )
+        _write_evidence(run, attempt, result, blobs)
+        seal(attempt.path, directory.sealed_outside())
+        directory.point_latest(attempt)
+        emit(StageFinished(subject=run.label, stage="train", seconds=time.monotonic() - started))
+    if result.status != "succeeded":
+        reason = (result.error or {}).get("message") or f"the job ended as {result.status}"
+        code = (result.error or {}).get("code") or "job_failed"
+        raise ProviderError(str(code), f"training failed: {reason}", file=str(attempt.path))
+    return Training(attempt, reused=False)
+
+
+def _request(run: PlannedRun, directory: RunDirectory, attempt: Attempt) -> TrainRequest:
+    experiment = run.point.experiment
+    data = directory.path / "data"
+    valid = run.prepared.parts.get("valid")
+    return TrainRequest(
+        subject=run.label,
+        train_digest=run.train_digest,
+        attempt_id=f"{short(run.train_digest)}#{attempt.path.name}",
+        model=experiment.model,
+        method=experiment.method.type,
+        hyperparameters=canonical_hyperparameters(experiment.hyperparameters.model_dump()),
+        seed=experiment.seed,
+        suffix=experiment.suffix,
+        metadata=dict(experiment.metadata),
+        train_file=data / "train.jsonl",
+        train_sha256=run.prepared.parts["train"].sha256,
+        valid_file=data / "valid.jsonl" if valid else None,
+        valid_sha256=valid.sha256 if valid else None,
+    )
+
+
+def _write_evidence(run: PlannedRun, attempt: Attempt, result: TrainResult, blobs: BlobStore) -> None:
+    """Write what the provider said, whole and in one form, so that a resumed attempt ends with the same files."""
+    folder = attempt.path
+    _write_log(folder / "events.jsonl", result.events)
+    _write_log(folder / "metrics.jsonl", result.metrics)
+    write_json(folder / "checkpoints.json", result.checkpoints)
+    if result.results_csv is not None:
+        (folder / "results.csv").unlink(missing_ok=True)
+        blobs.link(blobs.put_bytes(result.results_csv), folder / "results.csv")
+    for role, sha256 in result.artifacts.items():
+        suffix = ".npz" if role == "weights" else ""
+        blobs.link(sha256, folder / f"{role}{suffix}")
+    write_json(
+        folder / "model.json",
+        {
+            "model": result.model,
+            "job": result.job,
+            "weights_digest": result.weights_digest,
+            "artifacts": result.artifacts,
+        },
+    )
+    write_json(folder / "env.json", environment(result.fingerprint))
+    outcome: dict[str, Any] = {
+        "outcome": result.status,
+        "job": result.job,
+        "model": result.model,
+        "resolved": result.resolved,
+        "trained_tokens": result.trained_tokens,
+        "learned_tokens": run.prepared.parts["train"].learned_tokens * run.n_epochs,
+        "valid_loss": final_valid_loss(result.checkpoints),
+        "usd": run.usd,
+        "seconds": round(result.seconds, 3),
+        "weights_digest": result.weights_digest,
+        "error": result.error,
+    }
+    write_json(folder / "results.json", outcome)
+
+
+def final_valid_loss(checkpoints: list[dict[str, Any]]) -> float | None:
+    """Return the whole validation file's loss at the last checkpoint, or the batch loss where a host gives no other."""
+    for checkpoint in sorted(checkpoints, key=lambda c: c.get("step_number", 0), reverse=True):
+        metrics = checkpoint.get("metrics") or {}
+        for name in ("full_valid_loss", "valid_loss"):
+            if (value := metrics.get(name)) is not None:
+                return float(value)
+    return None
+
+
+def _write_log(path: Path, rows: list[Any]) -> None:
+    path.unlink(missing_ok=True)
+    with AppendLog(path) as log:
+        for row in rows:
+            value = dataclasses.asdict(row) if dataclasses.is_dataclass(row) and not isinstance(row, type) else row
+            log.append_bytes(json.dumps(value, ensure_ascii=False, sort_keys=True).encode())
