@@ -1,1 +1,35 @@
-"""Fine-tuning experiments as code."""
+"""Fine-tuning experiments as code.
+
+`load`, `plan` and `run` are the synchronous API, `run_async` the one for notebooks and servers. Names are imported on
+first use, so that `import ftspec` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftspec.api import load, plan, run, run_async
+    from ftspec.spec.errors import FtspecError, Problem
+
+__all__ = ["FtspecError", "Problem", "load", "plan", "run", "run_async"]
+
+_HOMES = {
+    "load": "ftspec.api",
+    "plan": "ftspec.api",
+    "run": "ftspec.api",
+    "run_async": "ftspec.api",
+    "FtspecError": "ftspec.spec.errors",
+    "Problem": "ftspec.spec.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ftspec' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for editors and notebooks."""
+    return sorted(__all__)

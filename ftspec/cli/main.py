@@ -90,9 +90,10 @@ def show_problems(error: FtspecError, as_json: bool) -> None:
             json.dumps({"error": [problem.to_json() for problem in error.problems]}, ensure_ascii=False, indent=2)
         )
         return
+    from ftspec.cli.terminal import err_colour
     from ftspec.report.problems import problem_lines
 
-    for line in problem_lines(error.problems, colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ):
+    for line in problem_lines(error.problems, colour=err_colour()):
         click.echo(line, err=True)
 
 

@@ -1,0 +1,80 @@
+"""The Python API: what the command line does, as functions that return frozen results and print nothing."""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ftspec.compose import Composed, Project
+from ftspec.compose import load as compose_load
+from ftspec.spec.errors import UsageError
+from ftspec.spec.events import Emit, silent
+from ftspec.workflows.plan import Plan, make_plan
+from ftspec.workflows.results import Results, collect
+from ftspec.workflows.run import RunOptions, execute
+
+Folder = str | os.PathLike[str] | None
+
+
+def _project(folder: Folder) -> Project:
+    return Project.find(Path(folder) if folder is not None else Path.cwd())
+
+
+def load(experiment: str, overrides: Iterable[str] = (), *, project: Folder = None) -> Composed:
+    """Compose, expand and validate an experiment.
+
+    `overrides` are Hydra's, such as `"hyperparameters.n_epochs=1,3"`; `project` is a folder inside the project, by
+    default the current one. Raises SpecError with every problem, each with its file and line.
+    """
+    found = _project(project)
+    return compose_load(found, found.name_of(experiment), tuple(overrides))
+
+
+def plan(experiment: str, overrides: Iterable[str] = (), *, project: Folder = None) -> Plan:
+    """Say what `run` would do: each run's digests, size and cost, and what is on disk already. Starts nothing.
+
+    Raises SpecError or DataError with every problem.
+    """
+    found = _project(project)
+    return make_plan(found, found.name_of(experiment), tuple(overrides))
+
+
+async def run_async(
+    experiment: str,
+    overrides: Iterable[str] = (),
+    *,
+    project: Folder = None,
+    options: RunOptions = RunOptions(),
+    emit: Emit = silent,
+) -> Results:
+    """Do the plan of an experiment and return its scores; `emit` gets each event (`ftspec.spec.events`).
+
+    Composing blocks the event loop for about a second. Runs that failed are in `Results.runs` without scores.
+    Raises SpecError, DataError, GateError (budget) before any job, ProviderError where none could be made.
+    """
+    made = plan(experiment, overrides, project=project)
+    await execute(made, options, emit)
+    return collect(plan(experiment, overrides, project=project))
+
+
+def run(
+    experiment: str,
+    overrides: Iterable[str] = (),
+    *,
+    project: Folder = None,
+    options: RunOptions = RunOptions(),
+    emit: Emit = silent,
+) -> Results:
+    """Do the plan of an experiment and wait for it; the synchronous form of `run_async`.
+
+    Raises UsageError inside a running event loop (a notebook): write `await ftspec.run_async(...)` there.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(run_async(experiment, overrides, project=project, options=options, emit=emit))
+    raise UsageError(
+        "running_loop",
+        "ftspec.run() cannot be called inside a running event loop, such as a notebook's",
+        fix="write `await ftspec.run_async(...)`",
+    )

@@ -1,0 +1,48 @@
+"""`ftspec run`: do the plan; the same command resumes it."""
+
+import asyncio
+
+import click
+
+from ftspec.cli.arguments import echo_json, experiment_argument, json_option, parse_target
+from ftspec.cli.terminal import err_colour, is_live, out_colour
+
+_PARTS = ("data", "baselines", "train", "evals")
+
+
+@click.command(help="Do what `plan` shows. Stop it any time: the same command goes on and never does a job twice.")
+@experiment_argument
+@click.option("--only", multiple=True, type=click.Choice(_PARTS), help="Do just this part (may be repeated).")
+@click.option("--yes", is_flag=True, help="Agree to the cost of paid jobs.")
+@click.option("--accept-unknown", is_flag=True, help="Go on where a price is unknown.")
+@json_option
+def command(words: tuple[str, ...], only: tuple[str, ...], yes: bool, accept_unknown: bool, as_json: bool) -> int:
+    """Run the plan and print the table of scores."""
+    from ftspec.report.problems import problem_lines
+    from ftspec.report.progress import display
+    from ftspec.report.results import result_lines
+    from ftspec.spec.errors import Exit
+    from ftspec.workflows.plan import make_plan
+    from ftspec.workflows.results import collect
+    from ftspec.workflows.run import ALL_PARTS, RunOptions, execute
+
+    target = parse_target(words)
+    plan = make_plan(target.project, target.name, target.overrides)
+    for line in problem_lines((p for p in plan.warnings if p.severity == "warning"), colour=err_colour()):
+        click.echo(line, err=True)
+    chosen = tuple(part for part in ALL_PARTS if part in only) or ALL_PARTS
+    options = RunOptions(only=chosen, yes=yes, accept_unknown=accept_unknown)
+    with display(is_live()) as show:
+        report = asyncio.run(execute(plan, options, show))
+    results = collect(make_plan(target.project, target.name, target.overrides))
+    if as_json:
+        echo_json(results.to_json() | {"outcomes": {o.label: o.outcome for o in report.outcomes}})
+    else:
+        if plan.nothing_to_do:
+            click.echo(f"{plan.name}: nothing to do, all {len(plan.runs)} runs are trained and scored")
+        for line in result_lines(results, colour=out_colour()):
+            click.echo(line)
+    for outcome in report.failed:
+        for line in problem_lines(outcome.problems, colour=err_colour()):
+            click.echo(f"{outcome.label}: {line}", err=True)
+    return Exit.PARKED if report.failed else Exit.OK

@@ -1,0 +1,80 @@
+"""A plan for people: five lines that say what will happen, and one line a run on request."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ftspec.evals.statistics.detectable import items_needed, smallest_difference
+from ftspec.report.style import columns, duration, paint, usd
+from ftspec.workflows.plan import Plan, PlannedRun
+
+# The share of items on which two arms differ; 20 % is the table of docs/statistics.md when nothing is known yet.
+ASSUMED_DISCORDANT = 0.2
+
+
+def plan_lines(plan: Plan, *, colour: bool) -> Iterator[str]:
+    """Yield the summary: head, data, sweep, proof."""
+    first = plan.runs[0]
+    yield _head(plan, first, colour)
+    yield f"{paint('data', 'dim', colour)}    {_data(plan, first)}"
+    if plan.composed.swept:
+        yield f"{paint('sweep', 'dim', colour)}   {_sweep(plan)}"
+    for line in _proof(plan):
+        yield f"{paint('proof', 'dim', colour)}   {line}"
+
+
+def _head(plan: Plan, first: PlannedRun, colour: bool) -> str:
+    experiment = plan.composed.experiment
+    counts = plan.counts
+    todo = f"{counts['train']} to train, {counts['reuse']} reused"
+    todo += f", {counts['score']} to score again" if counts["score"] else ""
+    free = "free, offline" if first.identity.family == "embedded" else "hosted"
+    limit = experiment.budget.max_usd
+    cost = usd(plan.usd) + (f" of {usd(limit)}" if limit is not None else "")
+    time = f"about {duration(plan.seconds)}" if plan.seconds >= 1 else "nothing to wait for"
+    name = paint(plan.name, "bold", colour)
+    return "   ".join([name, f"{experiment.provider.profile}/{experiment.model}", free, todo, cost, time])
+
+
+def _data(plan: Plan, first: PlannedRun) -> str:
+    distinct = {id(run.prepared): run.prepared for run in plan.runs}
+    parts = first.prepared.parts
+    names = {"train": "train", "valid": "validation", "test": "test"}
+    rows = ", ".join(f"{parts[role].rows:,} {name}" for role, name in names.items() if role in parts)
+    train = parts["train"]
+    policy = plan.composed.experiment.weights.train_on
+    learned = f"learned {train.learned_tokens:,} of {train.tokens:,} tokens ({policy})"
+    severities = Counter(problem.severity for problem in plan.warnings)
+    lint = f"lint 0 errors, {severities['warning']} warnings, {severities['hint'] + severities['info']} hints"
+    more = [f"{len(distinct)} data sets"] if len(distinct) > 1 else []
+    return "   ".join([rows, learned, lint, f"overlap {first.prepared.overlap}", *more])
+
+
+def _sweep(plan: Plan) -> str:
+    axes = [f"{key.rpartition('.')[2]} [{', '.join(map(str, values))}]" for key, values in plan.composed.swept.items()]
+    return " x ".join(axes)
+
+
+def _proof(plan: Plan) -> Iterator[str]:
+    select = plan.composed.experiment.sweep.select.by if plan.composed.experiment.sweep else "valid_loss"
+    chosen = f"   winner chosen by: {select}" if len(plan.runs) > 1 else ""
+    for suite in plan.suites:
+        n = suite.items.rows
+        gain = smallest_difference(n, discordant=ASSUMED_DISCORDANT)
+        needed = items_needed(0.05, discordant=ASSUMED_DISCORDANT)
+        text = f"{suite.name}: {n} items can show a gain of {gain * 100:.0f} points"
+        text += f"; for 5 points you need {needed}" if gain > 0.05 else ""
+        yield text + chosen
+    if not plan.suites:
+        yield "no eval suite: nothing will be proved; add one with `evals: [NAME]`" + chosen
+
+
+def run_lines(plan: Plan, *, colour: bool) -> Iterator[str]:
+    """Yield one line a run: what would be done with it, its size and its cost."""
+    head = ["run", "action", "steps", "tokens", "cost", "digest"]
+    rows = [[paint(cell, "dim", colour) for cell in head]]
+    for run in plan.runs:
+        tokens = run.prepared.parts["train"].tokens * run.n_epochs
+        steps = "auto" if run.n_steps is None else f"{run.n_steps:,}"
+        cost = usd(run.usd) if run.action == "train" else usd(0)
+        rows.append([run.label, run.action, steps, f"{tokens:,}", cost, run.train_digest[7:19]])
+    yield from columns(rows, right=frozenset({2, 3, 4}))
