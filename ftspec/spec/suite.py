@@ -11,7 +11,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
 class SuiteData(Strict):
-    """Where items come from: a part of the experiment's own data, or a file. `id` names the item, `cluster` groups them."""
+    """Where items come from: a part of the experiment's own data, or a file. `id` names an item, `cluster` groups them."""
 
     part: Literal["test", "validation"] | None = None
     path: str | None = None
@@ -72,13 +72,17 @@ class StringCheck(Strict):
 
 
 class LabelGrader(Strict):
-    """The answer must be the item's label; `labels` default to the distinct references of the training part."""
+    """The answer must be the item's label; `labels` default to the distinct references of the training part.
+
+    With `match: pattern` the label is the pattern's group `label`, else its first group, else the whole match.
+    """
 
     type: Literal["label"]
     labels: list[str] | None = None
     input: str = "{{ sample.output_text }}"
     reference: str = "{{ item.reference }}"
-    match: Literal["exact", "casefold"] = "exact"
+    match: Literal["exact", "casefold", "pattern"] = "exact"
+    pattern: Annotated[str, Field(min_length=1)] | None = None
 
 
 class RegexGrader(Strict):
@@ -89,27 +93,38 @@ class RegexGrader(Strict):
     input: str = "{{ sample.output_text }}"
 
 
+FieldMatch = Literal["exact", "number", "date", "casefold", "fuzzy", "set"]
+
+
 class JsonFields(Strict):
-    """Fields of a JSON answer against a reference object; a wrong value is one false positive and one false negative."""
+    """Fields of a JSON answer against a reference object; a wrong value is a false positive and a false negative."""
 
     type: Literal["json_fields"]
-    fields: Annotated[dict[str, Literal["exact", "number", "casefold"]], Field(min_length=1)]
+    fields: Annotated[dict[str, FieldMatch], Field(min_length=1)]
     input: str = "{{ sample.output_text }}"
     reference: str = "{{ item.reference }}"
     extra: Literal["count", "ignore"] = "count"
 
 
+class ToolArguments(Strict):
+    """When arguments are equal: the same fields with equal values. `numbers: close` allows a millionth."""
+
+    match: Literal["fields"] = "fields"
+    numbers: Literal["exact", "close"] = "exact"
+    ignore: list[str] = []
+
+
 class ToolCallGrader(Strict):
-    """Tool calls of the answer against the expected ones, as a set: F1 over calls, both empty is 1."""
+    """Tool calls of the answer against the expected ones, in any order: F1 over calls, both empty is 1."""
 
     type: Literal["tool_call"]
     expected: str = "{{ item.expected_calls }}"
+    order: Literal["any", "same"] = "any"
+    arguments: ToolArguments = ToolArguments()
 
 
-Grader = Annotated[
-    StringCheck | LabelGrader | RegexGrader | JsonFields | ToolCallGrader,
-    Field(discriminator="type"),
-]
+AnyGrader = StringCheck | LabelGrader | RegexGrader | JsonFields | ToolCallGrader
+Grader = Annotated[AnyGrader, Field(discriminator="type")]
 
 
 class Metrics(Strict):

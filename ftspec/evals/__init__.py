@@ -1,0 +1,1 @@
+"""Suites, arms, graders, metrics, paired statistics and the response cache. Submodules are imported by name, lazily."""

@@ -1,0 +1,1 @@
+"""Intervals and tests, in the standard library alone: scipy and statsmodels are oracles in tests."""
