@@ -131,7 +131,7 @@ class Integration(Strict):
 
 
 class JobCreate(Strict):
-    """Body of `POST /fine_tuning/jobs`. Top-level `hyperparameters` is deprecated, and still the place on some hosts."""
+    """Body of `POST /fine_tuning/jobs`. Top-level `hyperparameters` is deprecated, yet the place on some hosts."""
 
     model: Name
     training_file: Name
