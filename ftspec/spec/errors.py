@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Exit(IntEnum):
-    """Exit codes of the command line; the table in docs/exit-codes.md is generated from these docstrings' order."""
+    """Exit codes of the command line; docs/exit-codes.md says what each means."""
 
     OK = 0
     FAILED = 1
