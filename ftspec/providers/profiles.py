@@ -1,0 +1,209 @@
+"""The profiles that ship with ftspec, and what an experiment may ask of them. Imports neither openai nor numpy."""
+
+import difflib
+from collections.abc import Iterable
+from datetime import date
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ftspec.providers.body import both_rates, guard, hyperparameter_fields, misplaced_rate
+from ftspec.spec.errors import FtspecError, Problem, SpecError
+from ftspec.spec.experiment import Hyperparameters, Provider
+from ftspec.spec.profile import Profile
+
+_FOLDER = Path(__file__).parent / "profiles"
+
+
+def profile_ids() -> tuple[str, ...]:
+    """Return the ids of all profiles, the embedded one first."""
+    return tuple(sorted((path.stem for path in _FOLDER.glob("*.yaml")), key=lambda name: (name != "embedded", name)))
+
+
+def load_profile(profile_id: str) -> Profile:
+    """Return a profile. Raises SpecError `unknown_profile` with the nearest name."""
+    if profile_id not in profile_ids():
+        near = difflib.get_close_matches(profile_id, profile_ids(), n=1)
+        known = ", ".join(profile_ids())
+        raise SpecError(
+            "unknown_profile",
+            f"there is no provider profile {profile_id!r}",
+            path="provider.profile",
+            fix=(f"did you mean {near[0]}? " if near else "") + f"known: {known}",
+        )
+    return _load(profile_id)
+
+
+@cache
+def _load(profile_id: str) -> Profile:
+    path = _FOLDER / f"{profile_id}.yaml"
+    try:
+        profile = Profile.model_validate(yaml.safe_load(path.read_text()))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise SpecError(
+            "broken_profile", f"the profile {profile_id} cannot be read: {error}", file=str(path)
+        ) from error
+    if profile.id != profile_id:
+        raise SpecError("broken_profile", f"the profile's id is {profile.id!r}, not {profile_id!r}", file=str(path))
+    return profile
+
+
+def models_of(profile: Profile) -> tuple[str, ...]:
+    """Return the base models that a profile is known to train; the embedded engine is asked for its own."""
+    if profile.family == "embedded":
+        from ftspec.engine.bases import ALIASES, BASES
+
+        return (*ALIASES, *BASES)
+    return tuple(profile.models.trains)
+
+
+def training_price(profile: Profile, model: str) -> float | None:
+    """Return US dollars per million training tokens; None where no price is on file, which is never 0."""
+    for price in profile.prices:
+        if price.item == "training" and any(fnmatchcase(model, pattern) for pattern in price.models):
+            return price.usd
+    return None
+
+
+def check(
+    provider: Provider,
+    model: str,
+    hyperparameters: Hyperparameters,
+    *,
+    method: str = "supervised",
+    rows: int | None = None,
+    masked: bool = False,
+    today: date | None = None,
+) -> list[Problem]:
+    """Return every problem between an experiment and its provider's facts, warnings included.
+
+    `rows` counts training rows where known; `masked` says that some assistant message has weight 0 in a row with
+    another of weight 1. Asks nobody: a `{env: NAME}` is looked up by `connect` alone.
+    """
+    try:
+        profile = load_profile(provider.profile)
+    except SpecError as error:
+        return list(error.problems)
+    found = [
+        *_address_problems(provider, profile),
+        *_model_problems(profile, model),
+        *_rate_problems(profile, hyperparameters),
+        *_data_problems(profile, method, rows, masked),
+        *lifecycle_warnings(profile, model, today or date.today()),
+    ]
+    return found
+
+
+def _address_problems(provider: Provider, profile: Profile) -> Iterable[Problem]:
+    if profile.address.in_process:
+        for key in ("base_url", "auth"):
+            if getattr(provider, key) is not None:
+                yield Problem(
+                    "no_effect",
+                    f"{key} has no effect: {profile.id} runs here, without network or key",
+                    path=f"provider.{key}",
+                    fix="remove it, or set provider.profile: openai_compatible",
+                )
+    elif provider.base_url is None and profile.address.base_url is None:
+        yield Problem(
+            "missing_base_url",
+            f"{profile.id} has no address of its own",
+            path="provider.base_url",
+            fix="set provider.base_url: https://..., or {env: NAME}",
+        )
+
+
+def _model_problems(profile: Profile, model: str) -> Iterable[Problem]:
+    if profile.family == "embedded":
+        from ftspec.engine.bases import resolve
+
+        try:
+            resolve(model)
+        except FtspecError:
+            yield _unknown_model(profile, model, "error")
+    elif not profile.models.match(model):
+        if not profile.models.open:
+            yield _unknown_model(profile, model, "error")
+        elif profile.models.trains:
+            yield _unknown_model(profile, model, "warning")
+
+
+def _unknown_model(profile: Profile, model: str, severity: str) -> Problem:
+    names = models_of(profile)
+    near = difflib.get_close_matches(model, names, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    certainty = "does not train" if severity == "error" else "is not known to train"
+    return Problem(
+        "unknown_model",
+        f"{profile.id} {certainty} {model!r}",
+        path="model",
+        fix=f"{hint}it trains {', '.join(names)}",
+        severity=severity,
+    )
+
+
+def _rate_problems(profile: Profile, hyperparameters: Hyperparameters) -> Iterable[Problem]:
+    asked = {key: value for key, value in hyperparameters.model_dump().items() if value is not None}
+    if (problem := both_rates(asked)) is not None:
+        return [problem]
+    if (problem := misplaced_rate(profile, asked)) is not None:
+        return [problem]
+    return guard(profile, {"hyperparameters": hyperparameter_fields(profile, asked)})
+
+
+def _data_problems(profile: Profile, method: str, rows: int | None, masked: bool) -> Iterable[Problem]:
+    if method not in profile.methods:
+        known = ", ".join(profile.methods)
+        yield Problem("unknown_method", f"{profile.id} has no method {method!r} here", path="method.type", fix=known)
+    if rows is not None and rows < profile.data.min_rows:
+        yield Problem(
+            "n_rows",
+            f"{rows} training rows; {profile.id} takes {profile.data.min_rows} or more",
+            path="dataset",
+            fix="give it more examples",
+        )
+    if masked and profile.mask.mode != "native":
+        word = "drops weights" if profile.mask.mode == "none" else "is not known to obey weights"
+        yield Problem(
+            "mask_not_native",
+            f"{profile.id} {word}, and these rows mask some assistant messages",
+            path="weights",
+            fix="train every assistant message (weights=assistant), or choose a provider with native masks",
+        )
+
+
+def lifecycle_warnings(profile: Profile, model: str, today: date) -> list[Problem]:
+    """Return what the calendar says about a model. Warnings only: the host itself is a better source than a table."""
+    found = []
+    for row in profile.lifecycle:
+        if not any(fnmatchcase(model, pattern) for pattern in row.models):
+            continue
+        when = {"exact": "on", "not_before": "not before", "ambiguous": "about"}[row.edge]
+        who = {"everyone": "", "new_customers": ", for new customers", "inactive_customers": ", for inactive customers"}
+        what = {
+            "create_closed": "no new fine-tuning jobs",
+            "inference_off": "models stop answering",
+            "read_only": "becomes read-only",
+            "export_off": "export ends",
+        }[row.effect]
+        tense = "since" if row.date <= today and row.edge == "exact" else when
+        note = f" ({row.note})" if row.note else ""
+        found.append(
+            Problem(
+                row.effect,
+                f"{profile.title}: {what}{who[row.scope]} {tense} {row.date.isoformat()}{note}",
+                path="provider.profile",
+                fix=f"source: {row.source}, read on {row.read_on.isoformat()}",
+                severity="warning",
+            )
+        )
+    return found
+
+
+def facts(profile: Profile) -> dict[str, Any]:
+    """Return the profile as plain JSON values, as it is digested into an attempt."""
+    return profile.model_dump(mode="json")
