@@ -40,7 +40,7 @@ def widen(arrays: dict[str, np.ndarray], config: Config) -> Parameters:
 def read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     """The base name and the arrays of an npz. Raises DataError (`broken_weights`)."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return str(arrays.pop(BASE_KEY)), arrays
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -1,5 +1,6 @@
 """Supervised fine-tuning over an engine: the plan's batches, one optimiser step each, a checkpoint after each epoch."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -9,6 +10,7 @@ from ftspec.engine.model import Array
 from ftspec.engine.plan import Hyper, n_steps, plan, rate_at
 from ftspec.engine.protocol import Checkpoint, Engine, ModelRef, Result, Step
 from ftspec.engine.template import Encoded
+from ftspec.spec.errors import DataError
 from ftspec.storage import write_json
 
 VALIDATE_EVERY = 10
@@ -30,7 +32,8 @@ def train(
     """Fine-tune the model `ref` on `rows`; checkpoints go to `out`/epoch-N, all are kept, the last one is the model.
 
     `emit` gets every step and every checkpoint; `cancelled` is asked before each step and may wait (a pause).
-    Each row needs a trained token: a batch of weight 0 raises ValueError. `valid` may be empty.
+    Each row needs a trained token: a batch of weight 0 raises ValueError. `valid` may be empty. Raises DataError
+    (`training_diverged`) where the loss stops being a number.
     """
     state = engine.load(ref)
     base_lr, total = engine.base_lr(state), n_steps(len(rows), hyper)
@@ -47,6 +50,13 @@ def train(
             loss, accuracy, weight = engine.loss_grad(state, *collate([rows[i] for i in batch]))
             rate = rate_at(number, base_lr, hyper)
             norm = engine.apply(state, rate)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise DataError(
+                    "training_diverged",
+                    f"the loss is no longer a number at step {number} of {total}",
+                    path="learning_rate_multiplier",
+                    fix="train again with a smaller learning rate",
+                )
             metrics = {"train_loss": loss, "train_mean_token_accuracy": accuracy}
             if valid and (number % VALIDATE_EVERY == 0 or number == total):
                 loss, accuracy, _ = engine.evaluate(state, *next(sample))

@@ -67,9 +67,11 @@ def render(
         head, body = _blocks(tokenizer, message)
         default = 1 if message["role"] == "assistant" else 0
         weight = message.get("weight")
-        value = float(default if weight is None else weight)
+        value = default if weight is None else weight
+        if not isinstance(value, int | float):
+            raise DataError("broken_message", f"the weight of a message must be a number, not {value!r}")
         ids += head + body
-        weights += [0.0] * len(head) + [value] * len(body)
+        weights += [0.0] * len(head) + [float(value)] * len(body)
         spans.append(Span(start, len(ids), len(body) if value > 0 else 0))
         start = len(ids)
     if generation_prompt:
@@ -90,7 +92,7 @@ def conversation(row: Mapping[str, Any]) -> tuple[Sequence[Message], Sequence[Ma
         if not isinstance(messages, list) or not messages:
             raise DataError("broken_row", "messages must be a list of at least one message")
         tools = row.get("tools")
-        if tools is None and row.get("functions") is not None:
+        if tools is None and isinstance(row.get("functions"), list):
             tools = [{"type": "function", "function": function} for function in row["functions"]]
         if tools is not None and not isinstance(tools, list):
             raise DataError("broken_row", "tools must be a list")
@@ -104,10 +106,12 @@ def conversation(row: Mapping[str, Any]) -> tuple[Sequence[Message], Sequence[Ma
 def _blocks(tokenizer: Tokenizer, message: Message) -> tuple[list[int], list[int]]:
     """Ids of one message that are never learned (role, name) and those that its weight rules."""
     role = message.get("role") if isinstance(message, Mapping) else None
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise DataError("unknown_role", f"a message has the role {role!r}; known are {', '.join(ROLES)}")
     head = [ROLES[role]]
     name = message.get("name")
+    if name is not None and not isinstance(name, str):
+        raise DataError("broken_message", "the name of a message must be text")
     if name is not None and role in ("system", "developer", "user", "assistant"):
         head += tokenizer.encode(f"{name}: ")
     body = tokenizer.encode(text_of(message))
@@ -120,7 +124,9 @@ def text_of(message: Message) -> str:
     """The text of a message's content, which is a string, text parts or absent (then a refusal counts as the text)."""
     content = message.get("content")
     if content is None:
-        content = message.get("refusal") or ""
+        content = message.get("refusal")
+    if content is None:
+        return ""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -128,7 +134,7 @@ def text_of(message: Message) -> str:
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
-        value = part.get(kind) if kind in ("text", "refusal") else None
+        value = part.get(kind) if isinstance(part, Mapping) and kind in ("text", "refusal") else None
         if not isinstance(value, str):
             raise DataError("unsupported_content", f"the embedded models read text only, not a part of type {kind!r}")
         texts.append(value)
@@ -137,28 +143,33 @@ def text_of(message: Message) -> str:
 
 def _calls(message: Message) -> list[str]:
     """Tool calls as `name(arguments)`, the arguments as they stand in the row."""
-    calls = [call.get("function") for call in message.get("tool_calls") or []]
-    if message.get("function_call"):
-        calls.append(message["function_call"])
     try:
+        calls = [call["function"] for call in message.get("tool_calls") or []]
+        if message.get("function_call"):
+            calls.append(message["function_call"])
+        if not all(isinstance(call[key], str) for call in calls for key in ("name", "arguments")):
+            raise TypeError
         return [f"{call['name']}({call['arguments']})" for call in calls]
     except (KeyError, TypeError) as error:
-        raise DataError("broken_message", "a tool call needs a function with name and arguments") from error
+        raise DataError("broken_message", "a tool call needs a function with name and arguments, both text") from error
 
 
 def signature(tool: Mapping[str, Any]) -> str:
     """A function definition as one line: `name(a: string, b?: x|y) description`."""
-    function = tool.get("function", tool)
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise DataError("broken_tool", "a tool needs a function with a name")
     parameters = function.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise DataError("broken_tool", f"the parameters of {function['name']} must be an object")
     description = " ".join(str(function.get("description") or "").split())
     return f"{function['name']}({_fields(parameters)}) {description}".rstrip()
 
 
 def _fields(schema: Mapping[str, Any]) -> str:
-    required = schema.get("required") or []
-    properties = schema.get("properties") or {}
+    required, properties = schema.get("required") or [], schema.get("properties") or {}
+    if not isinstance(required, list) or not isinstance(properties, Mapping):
+        raise DataError("broken_tool", "parameters need `properties` as an object and `required` as a list")
     return ", ".join(f"{key}{'' if key in required else '?'}: {_type(value)}" for key, value in properties.items())
 
 
