@@ -14,12 +14,10 @@ _NEUTRAL = ("weight",)
 
 
 class Part(Protocol):
-    """A part of prepared data: its digest, its number of rows and the rendered JSON lines."""
+    """A part of prepared data: `train`, `valid` or `test`, rendered as JSON lines."""
 
     @property
-    def sha256(self) -> str: ...
-    @property
-    def rows(self) -> int: ...
+    def role(self) -> str: ...
     @property
     def path(self) -> Path: ...
 
@@ -102,14 +100,24 @@ def item_of(row: Mapping[str, Any], *, cluster: str | None = None) -> Item:
 
 
 def items_of_part(part: Part, *, cluster: str | None = None) -> tuple[Item, ...]:
-    """Return the items of a held-out part in file order; a prompt that occurs again gets `~2`, `~3` behind its id."""
+    """Return the items of a held-out part in file order.
+
+    A test part holds items already (id, messages, reference, metadata); of a validation part each row is made one. An
+    id that occurs again gets `.2`, `.3` behind it.
+    """
     seen: dict[str, int] = {}
     items = []
     for row in read_rows(part.path):
-        item = item_of(row, cluster=cluster)
+        item = _ready(row, cluster) if part.role == "test" else item_of(row, cluster=cluster)
         seen[item.id] = count = seen.get(item.id, 0) + 1
-        items.append(item if count == 1 else msgspec.structs.replace(item, id=f"{item.id}~{count}"))
+        items.append(item if count == 1 else msgspec.structs.replace(item, id=f"{item.id}.{count}"))
     return tuple(items)
+
+
+def _ready(row: dict[str, Any], cluster: str | None) -> Item:
+    metadata = row.get("metadata") or {}
+    fields = {"expected_calls": []} | {key: entry for key, entry in row.items() if key != "id"}
+    return Item(row["id"], fields, None if cluster is None else _plain(row.get(cluster, metadata.get(cluster))))
 
 
 def items_of_file(path: Path, *, id: str | None = None, cluster: str | None = None) -> tuple[Item, ...]:

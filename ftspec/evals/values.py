@@ -17,7 +17,7 @@ def _parsed(template: str) -> Template:
 
 
 def value(template: str, scope: Mapping[str, Any]) -> Any:
-    """Return the template's value; one place alone keeps its type. Raises MissingField, SpecError (malformed)."""
+    """Return the template's value; one place alone keeps its type. Raises MissingFieldError, SpecError (malformed)."""
     return _parsed(template).render(scope)
 
 

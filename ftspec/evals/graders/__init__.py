@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ftspec.data.template import MissingField
+from ftspec.data.template import MissingFieldError
 from ftspec.evals.graders import json_fields, label, regex, string_check, tool_call
 from ftspec.evals.graders.contract import Grade, Scope, absent, failed
 
@@ -24,7 +24,7 @@ def grade(spec: Any, scope: Scope) -> Grade:
     """
     try:
         return GRADERS[spec.type](spec, scope)
-    except MissingField as missing:
+    except MissingFieldError as missing:
         return absent(missing.path)
     except ValueError as error:
         # Canonical JSON refuses what it cannot write exactly, such as integers beyond 2^53.

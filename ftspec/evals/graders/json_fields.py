@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ftspec.data.template import MissingField
+from ftspec.data.template import MissingFieldError
 from ftspec.evals.graders.contract import MISSING, Grade, Scope, absent, failed
 from ftspec.evals.values import value
 from ftspec.spec.suite import JsonFields
@@ -31,7 +31,7 @@ def grade(spec: JsonFields, scope: Scope) -> Grade:
     label = None
     try:
         given = _object(value(spec.input, scope))
-    except MissingField as missing:
+    except MissingFieldError as missing:
         if absent(missing.path).error:
             raise
         given, label = None, MISSING

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ftspec.data.template import MissingField
+from ftspec.data.template import MissingFieldError
 from ftspec.evals.graders.contract import MISSING, NO_LABEL, Grade, Scope, absent, failed
 from ftspec.evals.graders.patterns import TIMEOUT, search
 from ftspec.evals.values import text
@@ -20,7 +20,7 @@ def grade(spec: LabelGrader, scope: Scope) -> Grade:
         return failed("the reference is empty")
     try:
         given = _extract(spec, text(spec.input, scope))
-    except MissingField as missing:
+    except MissingFieldError as missing:
         if absent(missing.path).error:
             raise
         parts = {"reference": reference, "predicted": NO_LABEL}
