@@ -1,0 +1,35 @@
+"""YAML to Experiment to runs: Hydra composition, expansion, source positions and the scan of what is not trusted.
+
+Names are imported on first use, so that finding a project costs neither hydra nor pydantic.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftspec.compose.composed import Composed, ConfigFile, Point
+    from ftspec.compose.loading import load, where
+    from ftspec.compose.project import Project, builtin_conf
+    from ftspec.compose.sites import Site
+    from ftspec.compose.verify import verify_with_hydra
+
+__all__ = ["Composed", "ConfigFile", "Point", "Project", "Site", "builtin_conf", "load", "verify_with_hydra", "where"]
+
+_HOMES = {
+    "Composed": "composed",
+    "ConfigFile": "composed",
+    "Point": "composed",
+    "Project": "project",
+    "Site": "sites",
+    "builtin_conf": "project",
+    "load": "loading",
+    "verify_with_hydra": "verify",
+    "where": "loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ftspec.compose' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ftspec.compose.{_HOMES[name]}"), name)

@@ -1,0 +1,190 @@
+"""Collects what is wrong, in the base and in each run, and says all of it once, each with its place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ftspec.compose.given import Given
+from ftspec.compose.overrides import under
+from ftspec.compose.points import Column, same
+from ftspec.compose.scan import UNSAFE
+from ftspec.compose.session import Session
+from ftspec.compose.sites import COMMAND_LINE, Place, Table, file_table, nearest
+from ftspec.compose.wording import dotted
+from ftspec.spec.errors import FtspecError, Problem, SpecError, UnsafeError
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a configuration came from: the choices of groups, and for a run its coordinates. `raw` is unresolved."""
+
+    groups: tuple[str, ...] = ()
+    coordinates: dict[str, Any] = field(default_factory=dict)
+    raw: Any = None
+    label: str = ""
+
+
+BASE = Scope()
+
+
+@dataclass
+class _Found:
+    problem: Problem
+    path: Path
+    scope: Scope
+    runs: set[str] = field(default_factory=set)
+    used_by: list[str] = field(default_factory=list)
+
+
+def raise_all(problems: Sequence[Problem]) -> None:
+    """Raise all errors among the problems at once: as UnsafeError if one of them is, else as SpecError."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        kind: type[FtspecError] = UnsafeError if any(problem.code in UNSAFE for problem in errors) else SpecError
+        raise kind.many(errors)
+
+
+@dataclass
+class Findings:
+    """Problems of one experiment. Places are looked up only when there is something to say."""
+
+    session: Session
+    given: Sequence[Given] = ()
+    columns: dict[str, Column] = field(default_factory=dict)
+    placed: list[Problem] = field(default_factory=list)
+    found: dict[Any, _Found] = field(default_factory=dict)
+    warned: list[_Found] = field(default_factory=list)
+    _tables: dict[tuple[str, ...], Table] = field(default_factory=dict)
+
+    def place(self, problem: Problem) -> None:
+        """Add a problem that knows its place."""
+        if problem not in self.placed:
+            self.placed.append(problem)
+
+    def add(self, path: Path, problem: Problem, scope: Scope = BASE) -> None:
+        """Add a problem at a path of a configuration; the same one in several runs is said once."""
+        target, used_by = self._followed(path, scope)
+        key = (target, problem.code, problem.message)
+        found = self.found.setdefault(key, _Found(problem, target, scope))
+        found.runs.add(scope.label)
+        if used_by and used_by not in found.used_by:
+            found.used_by.append(used_by)
+
+    def warn(self, path: Path, problem: Problem) -> None:
+        """Add a warning about the experiment as a whole."""
+        self.warned.append(_Found(replace(problem, severity="warning"), path, BASE))
+
+    def _followed(self, path: Path, scope: Scope) -> tuple[Path, str]:
+        """A value that is one reference reports its target."""
+        from ftspec.compose.references import Reference, pieces
+
+        node = scope.raw
+        for number, part in enumerate(path):
+            if isinstance(node, str):
+                path = path[:number]
+                break
+            node = _below(node, part)
+        if not (isinstance(node, str) and "${" in node):
+            return path, ""
+        try:
+            found = [piece for piece in pieces(node) if piece]
+        except ValueError:
+            return path, ""
+        if len(found) == 1 and isinstance(found[0], Reference):
+            target = found[0].target(path)
+            if target is not None and target != path:
+                return target, dotted(path)
+        return path, ""
+
+    @property
+    def any(self) -> bool:
+        """Whether an error was found."""
+        return bool(self.placed or self.found)
+
+    def raise_if_any(self, runs: int = 1, *, scanned: Sequence[Problem] = ()) -> None:
+        """Raise everything found, if anything was; `runs` is the number of runs, `scanned` comes from the files."""
+        if not self.any and not scanned:
+            return
+        problems = [*scanned, *self.placed]
+        taken = {(problem.file, problem.line, problem.column) for problem in scanned if problem.line}
+        for found in self.found.values():
+            problem = self._said(found, runs)
+            # A YAML trap explains what the schema then refuses.
+            if (problem.file, problem.line, problem.column) not in taken or problem.code != "invalid_value":
+                problems.append(problem)
+        raise_all(sorted(_distinct(problems), key=_order))
+
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return the warnings with their places."""
+        return tuple(_distinct([self._said(found, 1) for found in self.warned]))
+
+    def _said(self, found: _Found, runs: int) -> Problem:
+        problem = found.problem
+        message = problem.message
+        if found.used_by and dotted(found.path) not in found.used_by:
+            message += f"; used by {', '.join(found.used_by)}"
+        if "" not in found.runs and len(found.runs) < runs and runs > 1:
+            message += f" (in {len(found.runs)} of {runs} runs)"
+        path = dotted(found.path) if found.used_by else problem.path
+        problem = replace(problem, message=message, path=path)
+        if problem.file:
+            return problem
+        # A missing key has no place of its own: say where the mapping stands that lacks it.
+        path_of_place = found.path[:-1] if problem.code == "missing_key" else found.path
+        place = self.site(path_of_place, found.scope)
+        return problem.at(place.file, place.line, place.column)
+
+    def site(self, path: Path, scope: Scope = BASE) -> Place:
+        """Return the place that set a path: the command line, an axis of the sweep, or a file."""
+        key = ".".join(map(str, path))
+        for one in reversed(self.given):
+            if one.values is None and not one.is_group and under(key, one.key):
+                return Place(COMMAND_LINE)
+        table = self.table(scope.groups)
+        for name, value in scope.coordinates.items():
+            column = self.columns.get(name)
+            if column is not None and under(key, name) and not self.session.is_group(name):
+                return self._item(table, column, value)
+        return nearest(table, path) or Place(f"experiments/{self.session.name}.yaml", 1, 1)
+
+    def _item(self, table: Table, column: Column, value: Any) -> Place:
+        if not column.at:
+            return Place(COMMAND_LINE)
+        for number, item in enumerate(column.values.make()):
+            if same(item, value) and (*column.at, number) in table:
+                return table[(*column.at, number)]
+        return nearest(table, column.at) or Place(COMMAND_LINE)
+
+    def table(self, groups: tuple[str, ...]) -> Table:
+        """Return the places of a composition's values, once."""
+        if groups not in self._tables:
+            try:
+                self._tables[groups] = file_table(self.session, groups)
+            except self.session.errors:
+                # The composition itself fails: the primary file's own marks are what there is.
+                self._tables[groups] = self._primary()
+        return self._tables[groups]
+
+    def _primary(self) -> Table:
+        loaded = self.session.snapshot.load("experiments", f"{self.session.name}.yaml")
+        if loaded is None or loaded.document is None:
+            return {}
+        return {path: Place(loaded.shown, node.line, node.column) for path, node, _ in loaded.document.marks()}
+
+
+def _below(node: Any, part: str | int) -> Any:
+    if isinstance(node, dict):
+        return node.get(part)
+    if isinstance(node, list) and isinstance(part, int) and part < len(node):
+        return node[part]
+    return None
+
+
+def _order(problem: Problem) -> tuple[Any, ...]:
+    return (problem.file == COMMAND_LINE, problem.file, problem.line, problem.column, problem.path)
+
+
+def _distinct(problems: Sequence[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))

@@ -1,0 +1,342 @@
+"""Load an experiment: compose, expand, check; all problems at once, each with its place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from ftspec.compose import given as command_line
+from ftspec.compose import wording
+from ftspec.compose.axes import AxisError
+from ftspec.compose.composed import Composed, Point
+from ftspec.compose.expand import Expander, Run, UnresolvableError
+from ftspec.compose.findings import BASE, Findings, Scope
+from ftspec.compose.given import Given
+from ftspec.compose.labels import DEFAULT, label, names
+from ftspec.compose.layout import check_layout
+from ftspec.compose.practice import advice, contradictions, repeated_runs, without_effect
+from ftspec.compose.prepare import Texts, plain, prepare
+from ftspec.compose.project import Project
+from ftspec.compose.session import Session, opened, scan_problems
+from ftspec.compose.shape import ROOT, keys_of
+from ftspec.compose.sites import BUILT_IN, COMMAND_LINE, Place, Site
+from ftspec.compose.sources import Snapshot
+from ftspec.compose.sweeping import Planned, Sweeping
+from ftspec.spec.errors import Problem
+from ftspec.spec.experiment import Experiment
+from ftspec.spec.sweep import Sweep
+
+Path = tuple[str | int, ...]
+
+
+def load(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:
+    """Compose an experiment of a project with Hydra overrides (commas, `choice()` and `range()` sweep).
+
+    Reads files of the project and the built-in `conf/` only: no network, no environment, no user code.
+
+    Raises SpecError with every problem found, UnsafeError if one of them is a refusal, UsageError for an unknown name.
+    """
+    name = project.name_of(name)
+    snapshot = Snapshot.of(project)
+    with opened(snapshot, name, str(project.experiments)) as session:
+        return _Loading(project, session, tuple(overrides)).composed()
+
+
+def where(project: Project, name: str, overrides: Sequence[str] = ()) -> list[Site]:
+    """Return the site of every value of the resolved experiment, in the order of the schema.
+
+    With the overrides of a point, the values are that point's. Raises what `load` raises.
+    """
+    name = project.name_of(name)
+    snapshot = Snapshot.of(project)
+    with opened(snapshot, name, str(project.experiments)) as session:
+        loading = _Loading(project, session, tuple(overrides))
+        return loading.sites(loading.composed())
+
+
+@dataclass
+class _Point:
+    """A run while it is checked."""
+
+    planned: Planned
+    run: Run | None = None
+    experiment: Experiment | None = None
+
+
+class _Loading:
+    def __init__(self, project: Project, session: Session, overrides: tuple[str, ...]) -> None:
+        self.project, self.session, self.overrides = project, session, overrides
+        self.expander = Expander(session)
+        self.findings = Findings(session)
+        self.texts = Texts(session.snapshot)
+        self.given: list[Given] = []
+        self.base_groups: tuple[str, ...] = ()
+
+    def composed(self) -> Composed:
+        """Return the experiment, or raise everything that is wrong with it."""
+        check_layout(self.session.snapshot, self.session.name)
+        self.given = command_line.read(self.session, self.overrides, self.findings.place)
+        self.findings.given = self.given
+        raw, sweep = self._base_files()
+        base = self._base_run(raw)
+        sweeping = Sweeping(self.session, raw, self.findings.add)
+        checked = self._sweep(sweep)
+        points = self._points(sweeping, checked, base)
+        self.findings.columns = sweeping.columns
+        experiment = self._base_experiment(base, sweep, points, sweeping)
+        if not self.findings.any:
+            self._check_effects(points, sweeping)
+        self.findings.raise_if_any(len(points), scanned=scan_problems(self.session.snapshot))
+        assert experiment is not None
+        return self._composed(experiment, points, sweeping)
+
+    def _base_files(self) -> tuple[Any, Any]:
+        """Compose the choices of groups: the unresolved configuration and the sweep block. Refused files end it here."""
+        groups = tuple(one.text for one in self.given if one.is_group and one.values is None)
+        self.base_groups = tuple(one.text for one in self._of_runs() if one.is_group and one.values is None)
+        problem = None
+        try:
+            base = self.expander.base(groups)
+        except self.session.errors as error:
+            problem = self._hydra_problem(error)
+        scanned = scan_problems(self.session.snapshot)
+        if problem is not None or any(file.refused for file in self.session.snapshot.loaded.values()):
+            if problem is not None and not any(file.refused for file in self.session.snapshot.loaded.values()):
+                self.findings.place(problem)
+            self.findings.raise_if_any(scanned=scanned)
+        self._complete(base.raw)
+        sweep = base.sweep
+        if any(one.is_sweep_block and not one.is_group for one in self.given):
+            try:
+                sweep = self.expander.oracle([one.text for one in self.given if one.values is None]).sweep
+            except (UnresolvableError, *self.session.errors) as error:
+                self.findings.place(self._hydra_problem(error))
+                self.findings.raise_if_any(scanned=scanned)
+        return base.raw, sweep
+
+    def _of_runs(self) -> list[Given]:
+        return [one for one in self.given if not one.is_sweep_block]
+
+    def _complete(self, raw: Any) -> None:
+        """Turn plain overrides of keys that the base lacks into `++key`, or report them as unknown."""
+        known = []
+        for one in self.given:
+            done = one if one.is_sweep_block else command_line.completed(one, raw)
+            if isinstance(done, Problem):
+                self.findings.place(done)
+            else:
+                known.append(done)
+        self.given = self.findings.given = known
+
+    def _hydra_problem(self, error: Exception) -> Problem:
+        """Word a failure of Hydra's and place it: at the entry of the defaults list, or on the command line."""
+        problem = wording.of_hydra(error)
+        missing = str(getattr(error, "missing_cfg_file", "") or "")
+        if missing:
+            group, _, option = missing.rpartition("/")
+            for file in self.session.snapshot.loaded.values():
+                root = file.document.root if file.document else None
+                defaults = root.entry("defaults") if root else None
+                for item in defaults.value if defaults else ():
+                    nodes = item.value[0] if item.kind == "map" else (item,)
+                    inner = [node for one in nodes for node in (one.value if one.kind == "list" else [one])]
+                    names = [str(node.value).split()[-1] if node.value else "" for node in inner]
+                    if option in names and (not group or group in names):
+                        node = inner[names.index(option)]
+                        return problem.at(file.shown, node.line, node.column)
+        text = str(error)
+        for one in self.given:
+            if one.text in text or f"'{one.key}'" in text:
+                return replace(problem.at(COMMAND_LINE), path=problem.path or one.key)
+        return problem if problem.file else problem.at(f"experiments/{self.session.name}.yaml", 1, 1)
+
+    def _base_run(self, raw: Any) -> Run | None:
+        """Compose the base point. It may fail where axes fill what it lacks; without axes the failure is reported."""
+        fixed = [one.text for one in self._of_runs() if one.values is None]
+        try:
+            return self.expander.run(fixed)
+        except UnresolvableError as error:
+            for path, problem in error.problems:
+                self.findings.add(path, problem, Scope(self.base_groups, raw=None))
+        except self.session.errors as error:
+            self._base_failure = self._hydra_problem(error)
+        return None
+
+    def _sweep(self, sweep: Any) -> Sweep | None:
+        if sweep is None:
+            return None
+        shape = keys_of(Experiment)["sweep"].shape
+
+        def report(path: Path, problem: Problem) -> None:
+            self.findings.add(("sweep", *path), problem)
+
+        prepared = prepare(sweep, self.texts, report, shape)
+        try:
+            return Sweep.model_validate(prepared)
+        except ValidationError as error:
+            from ftspec.compose.shape import shape_of
+
+            for path, problem in wording.of_validation(error, prepared, shape_of(Sweep), ("sweep",)):
+                self.findings.add(path, problem)
+            return None
+
+    def _points(self, sweeping: Sweeping, sweep: Sweep | None, base: Run | None) -> list[_Point]:
+        block = sweeping.block(sweep) if sweep is not None else None
+        repeats, seed = _whole(base, "repeats", 1), _whole(base, "seed", 0)
+        if repeats > 1 and any(column.key == "seed" for column in block.columns()) if block else False:
+            problem = Problem("axis", "seed is swept and repeats counts seeds too", "repeats", fix="use one of them")
+            self.findings.add(("repeats",), problem)
+            repeats = 1
+        try:
+            limit = sweep.max_runs if sweep is not None else Sweep().max_runs
+            planned = list(sweeping.expand(block, self.given, seed, max(1, min(repeats, 100)), limit))
+        except AxisError as error:
+            self.findings.add(("sweep",), Problem(error.code, error.message, "sweep", fix=error.fix))
+            return []
+        if self.findings.any and not planned:
+            return []
+        labels = self._labels(planned)
+        return [self._point(one, labels[number]) for number, one in enumerate(planned)]
+
+    def _labels(self, planned: Sequence[Planned]) -> list[str]:
+        short = names(list(dict.fromkeys(key for one in planned for key in one.coordinates)))
+        return [label(one.coordinates, short) for one in planned]
+
+    def _point(self, planned: Planned, name: str) -> _Point:
+        point = _Point(planned)
+        scope = Scope(self._groups(planned), planned.coordinates, None, name if planned.coordinates else "")
+        try:
+            point.run = self.expander.run(planned.overrides)
+        except UnresolvableError as error:
+            for path, problem in error.problems:
+                self.findings.add(path, problem, scope)
+        except self.session.errors as error:
+            problem = self._hydra_problem(error)
+            self.findings.add((), problem, scope)
+        if point.run is not None:
+            point.experiment = self._checked(point.run.config, replace(scope, raw=point.run.unresolved))
+        return point
+
+    def _groups(self, planned: Planned) -> tuple[str, ...]:
+        """Return the overrides of a run that choose groups."""
+        return tuple(text for text in planned.overrides if not self.session.is_value(self.session.parse(text)))
+
+    def _checked(self, config: Any, scope: Scope) -> Experiment | None:
+        def report(path: Path, problem: Problem) -> None:
+            self.findings.add(path, replace(problem, path=wording.dotted(path)), scope)
+
+        prepared = prepare(config, self.texts, report, ROOT)
+        try:
+            experiment = Experiment.model_validate(prepared)
+        except ValidationError as error:
+            for path, problem in wording.of_validation(error, prepared):
+                self.findings.add(path, problem, scope)
+            return None
+        for path, problem in contradictions(experiment):
+            self.findings.add(path, problem, scope)
+        return experiment
+
+    def _base_experiment(
+        self, base: Run | None, sweep: Any, points: Sequence[_Point], sweeping: Sweeping
+    ) -> Experiment | None:
+        """Check the base point; where only swept keys are wrong in it, the first run stands for it."""
+        swept = [tuple(key.split(".")) for key in sweeping.columns]
+        before = dict(self.findings.found)
+        experiment = None
+        if base is not None:
+            scope = Scope(self.base_groups, raw=base.unresolved)
+            experiment = self._checked({**base.config, "sweep": sweep}, scope)
+        if experiment is not None:
+            return experiment
+        first = next((point for point in points if point.experiment is not None), None)
+        new = [found for key, found in self.findings.found.items() if key not in before]
+        filled = all(any(found.path[: len(key)] == key for key in swept) for found in new)
+        if points and sweeping.columns and filled and first is not None and first.run is not None:
+            self.findings.found = before
+            return self._checked({**first.run.config, "sweep": sweep}, BASE)
+        return None
+
+    def _check_effects(self, points: Sequence[_Point], sweeping: Sweeping) -> None:
+        for path, problem, scope in without_effect(self.session, self.given, sweeping, self.base_groups):
+            self.findings.add(path, problem, scope)
+        if not self.findings.any:
+            for path, problem in repeated_runs([(p.planned.coordinates, p.experiment) for p in points]):
+                self.findings.add(path, problem)
+
+    def _composed(self, experiment: Experiment, points: Sequence[_Point], sweeping: Sweeping) -> Composed:
+        labels = self._labels([point.planned for point in points])
+        for path, problem in advice(experiment, sweeping.columns):
+            self.findings.warn(path, problem)
+        made = []
+        for name, point in zip(labels, points, strict=True):
+            assert point.run is not None and point.experiment is not None
+            one = point.experiment
+            made.append(
+                Point(
+                    label=name,
+                    coordinates=point.planned.coordinates,
+                    overrides=point.planned.overrides,
+                    config=plain(one),
+                    hydra_config=point.run.unresolved,
+                    experiment=one,
+                )
+            )
+        return Composed(
+            project=self.project,
+            name=self.session.name,
+            experiment=experiment,
+            config=plain(experiment),
+            points=tuple(made),
+            files=self.session.snapshot.files(),
+            swept=_swept(points),
+            ad_hoc=bool(self.overrides),
+            overrides=self.overrides,
+            warnings=self.findings.warnings(),
+            counts=dict(self.expander.counts),
+        )
+
+    def sites(self, composed: Composed) -> list[Site]:
+        """Return where each value of the base point was set."""
+        one = composed.points[0] if len(composed.points) == 1 else None
+        config = {**one.config, "sweep": composed.config.get("sweep")} if one else composed.config
+        table = self.findings.table(self.base_groups)
+        found = []
+        for path, value in _leaves({key: value for key, value in config.items() if value is not None}):
+            place = self.findings.site(path, Scope(self.base_groups))
+            known = path in table or place.file == COMMAND_LINE or any(path[:n] in table for n in range(1, len(path)))
+            if not known or _is_default(table, path, place):
+                place = Place(BUILT_IN)
+            found.append(Site(wording.dotted(path), value, place.file, place.line, place.column))
+        return found
+
+
+def _is_default(table: Any, path: Path, place: Place) -> bool:
+    """Tell whether only a mapping above a value is written: then the value itself is the schema's default."""
+    return place.file != COMMAND_LINE and path not in table
+
+
+def _leaves(value: Any, at: Path = ()) -> list[tuple[Path, Any]]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, item in value.items() for leaf in _leaves(item, (*at, key))]
+    if isinstance(value, list) and value and any(isinstance(item, (dict, list)) for item in value):
+        return [leaf for number, item in enumerate(value) for leaf in _leaves(item, (*at, number))]
+    return [(at, value)]
+
+
+def _whole(base: Run | None, key: str, default: int) -> int:
+    value = base.config.get(key) if base is not None else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def _swept(points: Sequence[_Point]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for point in points:
+        for key, value in point.planned.coordinates.items():
+            values = found.setdefault(key, [])
+            if value not in values:
+                values.append(value)
+    return found
+
+
+__all__ = ["DEFAULT", "load", "where"]

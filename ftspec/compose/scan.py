@@ -1,0 +1,414 @@
+"""The scan of one YAML file before anybody composes it: limits, refusals, YAML traps, and the place of each value.
+
+It reads the parser's event stream, so that an alias bomb is never expanded. Every file is scanned, trusted or not: the
+same spec then means the same everywhere. A refusal leaves no document; a trap is reported beside later problems.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from ftspec.compose.references import reference_problem
+from ftspec.spec.errors import Problem
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_NODES = 20_000
+MAX_REFERENCES = 1_000
+MAX_INT = 2**53
+
+# Problems of these codes make the whole error an UnsafeError (exit 66).
+UNSAFE = frozenset(
+    {
+        "anchor",
+        "hydra_key",
+        "limit",
+        "outside",
+        "package",
+        "package_header",
+        "reference_size",
+        "resolver",
+        "tag",
+        "target_key",
+    }
+)
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NOT_PRINTABLE = yaml.reader.Reader.NON_PRINTABLE
+_DEFAULT_NAME = re.compile(r"/?[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_DEFAULT_GROUP = re.compile(r"(override +|optional +)*/?[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_PACKAGE_LINE = re.compile(r"\s*#\s*@\s*package\b\s*(?P<package>\S*)")
+_HEADER_LINE = re.compile(r"\s*#\s*@")
+_TRUTH = re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
+_ODD_INT = re.compile(r"[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*(:[0-5]?[0-9])+)")
+_ODD_FLOAT = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+# OmegaConf's float (it reads 1e-5, which plain YAML 1.1 calls a text).
+_FLOAT = re.compile(
+    r"[-+]?[0-9]+(_[0-9]+)*\.[0-9_]*([eE][-+]?[0-9]+)?"
+    r"|[-+]?[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+)"
+    r"|\.[0-9]+(_[0-9]+)*([eE][-+][0-9]+)?"
+)
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
+
+
+@dataclass(slots=True)
+class Node:
+    """A value with its place. `value` is a text, a list of nodes, or a list of (key node, node) pairs."""
+
+    kind: str
+    line: int
+    column: int
+    value: Any
+    plain: bool = False
+    flow: bool = False
+
+    def entry(self, key: str) -> "Node | None":
+        """Return the value of a key of a mapping."""
+        if self.kind == "map":
+            for name, node in self.value:
+                if name.value == key:
+                    found: Node = node
+                    return found
+        return None
+
+
+@dataclass(slots=True)
+class Document:
+    """The nodes of one file; `root` is None for an empty one."""
+
+    root: Node | None
+
+    def keys(self) -> list[Node]:
+        """Return the key nodes at the top."""
+        return [key for key, _ in self.root.value] if self.root is not None and self.root.kind == "map" else []
+
+    def marks(self) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
+        """Yield (path, node whose place names it, value is a list) of each key and list item, outermost first."""
+        if self.root is not None:
+            yield from _marks(self.root, ())
+
+
+def _marks(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
+    if node.kind == "map":
+        for key, value in node.value:
+            yield (*at, key.value), key, value.kind == "list"
+            yield from _marks(value, (*at, key.value))
+    elif node.kind == "list":
+        for number, value in enumerate(node.value):
+            yield (*at, number), value, value.kind == "list"
+            yield from _marks(value, (*at, number))
+
+
+class _Refused(Exception):
+    """The rest of the file need not be read."""
+
+
+@dataclass
+class _Scan:
+    shown: str
+    problems: list[Problem] = field(default_factory=list)
+    fatal: bool = False
+    nodes: int = 0
+    references: int = 0
+    spans: list[tuple[int, int]] = field(default_factory=list)
+
+    def refuse(self, code: str, message: str, line: int, column: int, fix: str = "") -> None:
+        """Report something that must not be composed."""
+        self.fatal = True
+        self.report(code, message, line, column, fix)
+
+    def report(self, code: str, message: str, line: int, column: int, fix: str = "", path: str = "") -> None:
+        """Report something that is wrong; composing may go on."""
+        self.problems.append(Problem(code, message, path, self.shown, line, column, fix))
+
+
+def scan(content: bytes, shown: str, stem: str, primary: bool) -> tuple[Document | None, str, list[Problem]]:
+    """Scan one file: return its document (None when refused), its text and the problems found.
+
+    `stem` is its path without `.yaml` (a suite's tells its only key); `primary` says that it is an experiment.
+    """
+    state = _Scan(shown)
+    text = _decoded(content, state)
+    if text is None:
+        return None, "", state.problems
+    root = _parsed(text, state)
+    if not state.fatal:
+        _look_at_comments(text, state)
+        _look_at_top(root, stem, primary, text, state)
+    return (None if state.fatal else Document(root)), text, state.problems
+
+
+def _decoded(content: bytes, state: _Scan) -> str | None:
+    if len(content) > MAX_BYTES:
+        state.refuse("limit", f"larger than {MAX_BYTES // 1024} KiB", 0, 0, "move long texts to files: {file: path}")
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        state.refuse("encoding", "is not UTF-8", line, column, "save the file as UTF-8")
+        return None
+    odd = _NOT_PRINTABLE.search(text)
+    if odd:
+        line, column = _place(text, odd.start())
+        state.refuse("encoding", f"holds the control character U+{ord(odd.group()):04X}", line, column, "remove it")
+        return None
+    return text
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    before = text[:index]
+    return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
+
+
+def _parsed(text: str, state: _Scan) -> Node | None:
+    try:
+        events = yaml.parse(text, Loader=_Loader)
+        root = None
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    mark = event.start_mark
+                    state.refuse("yaml", "holds several documents", mark.line + 1, mark.column + 1, "keep one")
+                    return None
+                root = _node(next(events), events, state, 1, False)
+        return root
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        what = " ".join(str(part) for part in (error.problem, error.context) if part)
+        state.refuse("yaml", f"is no valid YAML: {what}", line, column, _yaml_fix(text, line, what))
+    except yaml.YAMLError as error:
+        state.refuse("yaml", f"is no valid YAML: {error}", 0, 0)
+    except _Refused:
+        pass
+    return None
+
+
+def _yaml_fix(text: str, line: int, what: str) -> str:
+    lines = text.splitlines()
+    there = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "\t" in there[: len(there) - len(there.lstrip())] or "\\t" in what:
+        return "indent with spaces, not tabs"
+    if "{{" in there or "${" in there or "@" in there or "%" in there:
+        return "quote the value"
+    return ""
+
+
+def _node(event: Any, events: Iterator[Any], state: _Scan, depth: int, flow: bool) -> Node:
+    mark = event.start_mark
+    line, column = mark.line + 1, mark.column + 1
+    state.nodes += 1
+    if depth > MAX_DEPTH or state.nodes > MAX_NODES:
+        what = f"deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"more than {MAX_NODES} values"
+        state.refuse("limit", what, line, column)
+        raise _Refused
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+        state.refuse(
+            "anchor", "anchors (&) and aliases (*) are refused", line, column, "write the value out, or refer: ${a.b}"
+        )
+        raise _Refused
+    if event.tag is not None:
+        state.refuse("tag", f"the tag {event.tag} is refused", line, column, "write the plain value")
+        raise _Refused
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event, state, line, column, flow)
+    if isinstance(event, yaml.SequenceStartEvent):
+        items = []
+        inside = flow or bool(event.flow_style)
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            item = _node(event, events, state, depth + 1, inside)
+            _look_at_value(item, state)
+            items.append(item)
+        return Node("list", line, column, items, flow=inside)
+    inside = flow or bool(event.flow_style)
+    pairs: list[tuple[Node, Node]] = []
+    seen: dict[str, Node] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        key = _node(event, events, state, depth + 1, inside)
+        value = _node(next(events), events, state, depth + 1, inside)
+        _look_at_key(key, seen, state)
+        _look_at_value(value, state)
+        pairs.append((key, value))
+    return Node("map", line, column, pairs, flow=inside)
+
+
+def _scalar(event: Any, state: _Scan, line: int, column: int, flow: bool) -> Node:
+    if event.end_mark.line > event.start_mark.line:
+        state.spans.append((event.start_mark.line + 1, event.end_mark.line + 1))
+    return Node("text", line, column, event.value, plain=event.style is None, flow=flow)
+
+
+def _look_at_key(key: Node, seen: dict[str, Node], state: _Scan) -> None:
+    if key.kind != "text":
+        state.refuse("yaml", "a key must be a text", key.line, key.column, "quote templates: '{{ field }}'")
+        raise _Refused
+    name = key.value
+    if key.plain and (name in _NULL or name in _BOOL or is_number(name) or _TRUTH.fullmatch(name) or _odd(name)):
+        state.refuse("yaml", f"the key {name or 'null'} is no text", key.line, key.column, f"quote it: '{name}'")
+    elif name == "<<":
+        state.refuse("anchor", "merge keys (<<) are refused", key.line, key.column, "write the values out")
+    elif name == "_target_":
+        state.refuse("target_key", "_target_ is refused: a spec never names code", key.line, key.column)
+    elif name in seen:
+        first = seen[name]
+        state.refuse("yaml", f"the key {name} stands twice (first in line {first.line})", key.line, key.column)
+    seen[name] = key
+
+
+def _look_at_value(node: Node, state: _Scan) -> None:
+    if node.kind != "text":
+        return
+    text = node.value
+    if "${" in text:
+        state.references += text.count("${")
+        if state.references > MAX_REFERENCES:
+            state.refuse("limit", f"more than {MAX_REFERENCES} references", node.line, node.column)
+            raise _Refused
+        problem = reference_problem(text)
+        if problem:
+            code, message, fix = problem
+            state.refuse(code, message, node.line, node.column, fix)
+    if node.plain:
+        _look_at_plain(node, text, state)
+
+
+def _look_at_plain(node: Node, text: str, state: _Scan) -> None:
+    if _TRUTH.fullmatch(text):
+        meant = "true" if yaml.safe_load(text) else "false"
+        state.report(
+            "yaml_trap",
+            f"{text} is read as {meant}",
+            node.line,
+            node.column,
+            f"write {meant}, or '{text}' for the text",
+        )
+    elif _odd(text):
+        try:
+            read = yaml.safe_load(text)
+        except (ValueError, yaml.YAMLError):
+            read = "no number"
+        fix = f"write the number in digits, or '{text}' for the text"
+        state.report("yaml_trap", f"{text} is read as {read}", node.line, node.column, fix)
+    elif is_number(text) and not _fits(text):
+        state.report("yaml_trap", f"the number {text[:40]} is too large", node.line, node.column)
+    elif text == "=":
+        state.report("yaml_trap", "= has a meaning of its own in YAML", node.line, node.column, "quote it: '='")
+    elif node.flow and text.count("(") > text.count(")"):
+        state.report(
+            "yaml_trap",
+            f"the value ends at the comma: {text}",
+            node.line,
+            node.column,
+            'quote the whole of it inside { } and [ ]: "range(1, 4)"',
+        )
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a plain YAML scalar is a decimal number for OmegaConf."""
+    return bool(_INT.fullmatch(text) or _FLOAT.fullmatch(text))
+
+
+def _odd(text: str) -> bool:
+    return bool(_ODD_INT.fullmatch(text) or _ODD_FLOAT.fullmatch(text))
+
+
+def _fits(text: str) -> bool:
+    digits = text.replace("_", "")
+    if _INT.fullmatch(text):
+        return len(digits) < 18 and abs(int(digits)) <= MAX_INT
+    return abs(float(digits)) != float("inf")
+
+
+def _look_at_comments(text: str, state: _Scan) -> None:
+    """Refuse `# @package` wherever a comment may stand, and headers on which Hydra itself would stumble."""
+    top = True
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = _PACKAGE_LINE.match(line)
+        if found and not any(first < number <= last for first, last in state.spans):
+            from ftspec.compose.convert import without_header
+
+            column = line.index("#") + 1
+            state.refuse(
+                "package_header",
+                "# @package headers are refused: where content lands is decided by its folder",
+                number,
+                column,
+                without_header(text, found["package"], state.shown),
+            )
+        elif top and _HEADER_LINE.match(line) and len(line.strip().lstrip("#").split()) != 2:
+            fix = "start the comment with another character"
+            state.report("header", "Hydra reads a comment that starts with @ as a header", number, 1, fix)
+        top = top and (not line.strip() or bool(_HEADER_LINE.match(line)))
+
+
+def _look_at_top(root: Node | None, stem: str, primary: bool, text: str, state: _Scan) -> None:
+    if root is None or (root.kind == "text" and root.plain and root.value in _NULL):
+        return
+    if root.kind != "map":
+        state.refuse("yaml", "must hold keys and values", root.line, root.column)
+        return
+    for key, value in root.value:
+        if key.value == "hydra" or key.value.startswith("hydra/"):
+            from ftspec.compose.convert import without_hydra
+
+            message = "a hydra: key is refused: it can load code and read any folder"
+            state.refuse("hydra_key", message, key.line, key.column, without_hydra(text))
+        elif key.value == "defaults":
+            _look_at_defaults(value, state)
+    group, _, name = stem.rpartition("/")
+    if group == "evals" and not primary:
+        names = [key.value for key, _ in root.value if key.value != "defaults"]
+        if names != [name]:
+            first = next((key for key, _ in root.value if key.value not in ("defaults", name)), root)
+            fix = f"put everything below `{name}:`"
+            state.report("suite_key", f"a suite file holds one key, its stem: {name}", first.line, first.column, fix)
+
+
+def _look_at_defaults(defaults: Node, state: _Scan) -> None:
+    if defaults.kind != "list":
+        fix = "write `defaults: [config, _self_]`"
+        state.refuse("defaults", "defaults must be a list", defaults.line, defaults.column, fix)
+        return
+    for item in defaults.value:
+        if item.kind == "text":
+            _look_at_default(item, _DEFAULT_NAME, state)
+        elif item.kind == "map" and len(item.value) == 1:
+            group, option = item.value[0]
+            _look_at_default(group, _DEFAULT_GROUP, state)
+            options = option.value if option.kind == "list" else [option]
+            for one in options:
+                if one.kind != "text":
+                    state.refuse("defaults", "an option must be a name", one.line, one.column)
+                elif not (one.plain and one.value in _NULL and option.kind == "text"):
+                    _look_at_default(one, _DEFAULT_NAME, state)
+        else:
+            fix = "write `- name` or `- group: option`"
+            state.refuse(
+                "defaults", "an entry of defaults is a name, or one group: option", item.line, item.column, fix
+            )
+
+
+def _look_at_default(node: Node, pattern: re.Pattern[str], state: _Scan) -> None:
+    text = node.value
+    if pattern.fullmatch(text) and not text.removeprefix("override ").lstrip(" /").startswith("hydra"):
+        return
+    if "@" in text:
+        code, message = "package", "@ (packages) in defaults is refused"
+        fix = "name the file plainly: where content lands is decided by its folder"
+    elif ".." in text:
+        code, message, fix = "outside", "defaults must not leave the configuration folders", "move the file into conf/"
+    elif "hydra" in text:
+        code, message, fix = "hydra_key", "defaults must not change Hydra itself", "remove it"
+    elif "${" in text:
+        code, message, fix = "resolver", "references in defaults are refused", "name the option"
+    else:
+        code, message, fix = "defaults", f"{text!r} cannot name a file of conf/", "use letters, digits, _ and -"
+    state.refuse(code, message, node.line, node.column, fix)

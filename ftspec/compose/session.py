@@ -1,0 +1,203 @@
+"""Hydra in process: the Compose API over a snapshot of files, on 1.3.8 and on 1.4. The one module that knows its private names.
+
+Hydra's state is process-wide, so sessions take turns. Composing never imports a plugin that lies on `sys.path`: a stub
+`hydra_plugins` package stands there while Hydra looks for some. Hydra's own warnings stay inside.
+"""
+
+import contextlib
+import functools
+import io
+import sys
+import threading
+import types
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ftspec.compose.sources import Snapshot
+from ftspec.spec.errors import Problem
+
+MAX_OVERRIDE = 4096
+
+_turns = threading.RLock()
+_active: "Session | None" = None
+
+
+@functools.cache
+def _hydra() -> Any:
+    """Import hydra once, with no foreign plugin, and teach it to read snapshots. Returns the imported names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stub = types.ModuleType("hydra_plugins")
+        stub.__path__ = []
+        hidden = sys.modules.get("hydra_plugins")
+        sys.modules["hydra_plugins"] = stub
+        try:
+            names = _import()
+            plugins = names.Plugins.instance()
+        finally:
+            if hidden is None:
+                del sys.modules["hydra_plugins"]
+            else:
+                sys.modules["hydra_plugins"] = hidden
+        for plugin in _plugins(names):
+            plugins.register(plugin)
+    return names
+
+
+def _import() -> Any:
+    import hydra
+
+    major, minor = (int(part) for part in hydra.__version__.split(".")[:2])
+    # 1.4 deprecates the parameter and warns whenever it is given.
+    base = {} if (major, minor) >= (1, 4) else {"version_base": "1.3"}
+    return types.SimpleNamespace(**locals())
+
+
+def _plugins(h: Any) -> tuple[Any, Any]:
+    """Make the two plugins: a search path of our layers, and a source that reads them from the active snapshot."""
+
+    class SnapshotSource(h.ConfigSource):  # type: ignore[misc, name-defined]
+        """Configuration files of one layer of the active session."""
+
+        @staticmethod
+        def scheme() -> str:
+            return "ftspec"
+
+        def load_config(self, config_path: str) -> Any:
+            loaded = _snapshot().load(self.path, self._normalize_file_name(config_path))
+            if loaded is None:
+                raise h.ConfigLoadError(f"Config not found : {config_path}")
+            # A refused file composes as an empty one, so that the problems of all files are reported together.
+            config = h.OmegaConf.create({}) if loaded.refused else h.OmegaConf.load(io.StringIO(loaded.text))
+            return h.ConfigResult(
+                config=config, path=f"ftspec://{self.path}", provider=self.provider, header={"package": None}
+            )
+
+        def available(self) -> bool:
+            return True
+
+        def is_group(self, config_path: str) -> bool:
+            # Experiments are primary configs only: a folder beside them is no group.
+            if self.path == "experiments":
+                return config_path == ""
+            return _snapshot().entries(self.path, config_path.strip("/")) is not None
+
+        def is_config(self, config_path: str) -> bool:
+            return _snapshot().has(self.path, self._normalize_file_name(config_path))
+
+        def list(self, config_path: str, results_filter: Any) -> list[str]:
+            found = []
+            for name in _snapshot().entries(self.path, config_path.strip("/")) or ():
+                if name.endswith("/") and results_filter in (None, h.ObjectType.GROUP):
+                    found.append(name.rstrip("/"))
+                elif name.endswith(".yaml") and results_filter in (None, h.ObjectType.CONFIG):
+                    found.append(name.removesuffix(".yaml"))
+            return sorted(set(found))
+
+    class Layers(h.SearchPathPlugin):  # type: ignore[misc, name-defined]
+        """Puts the layers of the active session on the search path; does nothing while ftspec is not composing."""
+
+        def manipulate_search_path(self, search_path: Any) -> None:
+            if _active is None:
+                return
+            elements = search_path.get_path()
+            main = next(element for element in elements if element.provider == "main")
+            first, *rest = _active.snapshot.layers
+            main.path = f"ftspec://{first.name}"
+            for layer in rest:
+                search_path.append(provider="ftspec", path=f"ftspec://{layer.name}")
+
+    return SnapshotSource, Layers
+
+
+def _snapshot() -> Snapshot:
+    assert _active is not None
+    return _active.snapshot
+
+
+class Session:
+    """Composes the experiments of one snapshot; use it inside `opened`."""
+
+    def __init__(self, snapshot: Snapshot, name: str) -> None:
+        self.snapshot = snapshot
+        self.name = name
+        self.hydra = _hydra()
+        self.composes = 0
+        self._parsed: dict[str, Any] = {}
+        self._values: dict[str, bool] = {}
+
+    @property
+    def loader(self) -> Any:
+        """Hydra's config loader of this session."""
+        return self.hydra.GlobalHydra.instance().config_loader()
+
+    def compose(self, overrides: Sequence[str]) -> Any:
+        """Compose with Hydra itself: an OmegaConf configuration in struct mode. Raises Hydra's own errors."""
+        self.composes += 1
+        return self.hydra.compose(config_name=self.name, overrides=list(overrides))
+
+    def parse(self, text: str) -> Any:
+        """Parse one override with Hydra's grammar, once. Raises Hydra's own errors."""
+        if text not in self._parsed:
+            self._parsed[text] = self._parser.parse_overrides([text])[0]
+        return self._parsed[text]
+
+    @functools.cached_property
+    def _parser(self) -> Any:
+        return self.hydra.OverridesParser.create(config_loader=self.loader)
+
+    def is_value(self, override: Any) -> bool:
+        """Tell whether Hydra would apply an override to the values (not to the choice of a group)."""
+        text = override.input_line
+        if text not in self._values:
+            found = self.hydra.Overrides(self.loader.repository, [override]).config_overrides
+            self._values[text] = bool(found)
+        return self._values[text]
+
+    def is_group(self, key: str) -> bool:
+        """Tell whether a key names a configuration group."""
+        return bool(self.loader.repository.group_exists(key))
+
+    def apply(self, overrides: Sequence[Any], config: Any) -> None:
+        """Apply value overrides to a configuration with Hydra's own function."""
+        self.hydra.ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
+
+    def merge_order(self, groups: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (config path, package) of each file in the order of merging, later wins."""
+        plan = self.loader.compute_defaults_list(self.name, list(groups), self.hydra.RunMode.RUN)
+        return [(entry.config_path, entry.package or "") for entry in plan.defaults if entry.config_path]
+
+    def source_of(self, config_path: str) -> str | None:
+        """Return the layer that serves a file, or None for Hydra's own."""
+        found = self.loader.repository.load_config(config_path)
+        if found is None or not found.path.startswith("ftspec://"):
+            return None
+        return str(found.path.removeprefix("ftspec://"))
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What composing raises for a wrong configuration."""
+        return (self.hydra.HydraException, self.hydra.OmegaConfBaseException, ValueError, TypeError)
+
+
+@contextlib.contextmanager
+def opened(snapshot: Snapshot, name: str, folder: str) -> Iterator[Session]:
+    """Open Hydra for one experiment; `folder` is the experiments folder, as an absolute path."""
+    global _active
+    with _turns, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session = Session(snapshot, name)
+        before, _active = _active, session
+        try:
+            with session.hydra.initialize_config_dir(config_dir=folder, job_name="ftspec", **session.hydra.base):
+                yield session
+        finally:
+            _active = before
+
+
+def scan_problems(snapshot: Snapshot) -> list[Problem]:
+    """Return what the scan found in the files loaded so far, in search order."""
+    order = {layer.name: number for number, layer in enumerate(snapshot.layers)}
+    loaded = sorted(snapshot.loaded.values(), key=lambda file: (order[file.layer], file.path))
+    return [problem for file in loaded for problem in file.problems]
