@@ -1,6 +1,7 @@
 """One axis: its values, out of a YAML list, Hydra's sweep grammar or `logrange`, counted before any is made."""
 
 import decimal
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -60,9 +61,9 @@ def listed(items: Sequence[Any]) -> Values:
 
 
 def of_text(session: Session, key: str, text: str) -> Values | None:
-    """Values of override text for `key`: `1,2`, `choice()`, `range()`, `glob()`, `logrange()`; None if it sweeps nothing.
+    """Values of override text for `key`: `1,2`, `choice()`, `range()`, `glob()`, `logrange()`.
 
-    Raises AxisError.
+    None if it sweeps nothing. Raises AxisError.
     """
     if len(text) > MAX_OVERRIDE:
         raise AxisError("limit", f"longer than {MAX_OVERRIDE} characters")
@@ -146,7 +147,7 @@ def logrange(start: str, stop: str, count: int, digits: int = 4) -> Values:
     width = exact.divide(exact.subtract(last, first), Decimal(count - 1))
     inner = [exact.exp(exact.fma(width, Decimal(number), first)) for number in range(1, count - 1)]
     points = [low, *(rounding.plus(value) for value in inner), high]
-    if any(one == other for one, other in zip(points, points[1:], strict=False)):
+    if any(one == other for one, other in itertools.pairwise(points)):
         raise AxisError("axis", f"equal neighbours after rounding to {digits} digits", "ask for fewer values")
     whole = all(point == point.to_integral_value() for point in points) and not set(".eE") & set(start + stop)
     return Values(count, [int(point) if whole else float(point) for point in points])

@@ -24,7 +24,7 @@ from ftspec.spec.errors import Problem
 Tree = dict[str, Any]
 
 
-class UnresolvableError(Exception):
+class UnresolvableError(ValueError):
     """A composed configuration whose references must not or cannot be resolved."""
 
     def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], Problem]]) -> None:
@@ -32,7 +32,7 @@ class UnresolvableError(Exception):
         self.problems = tuple(problems)
 
 
-class _Slow(Exception):
+class _SlowError(Exception):
     """The plain way cannot be proved equal here."""
 
 
@@ -68,7 +68,7 @@ class Expander:
         self.base = functools.cache(self._compose_base)
 
     def run(self, overrides: Sequence[str], way: str = "") -> Run:
-        """Compose one run by the fastest way that is equal, or by `way`. Raises what Hydra raises, or UnresolvableError."""
+        """Compose one run by the fastest way that is equal, or by `way`. Raises Hydra's errors or UnresolvableError."""
         try:
             made = None if way == "compose" else self._fast(overrides, way)
         except UnresolvableError:
@@ -98,7 +98,7 @@ class Expander:
         if way != "copy":
             try:
                 return _plain(values, base)
-            except _Slow:
+            except _SlowError:
                 pass
         config = copy.deepcopy(base.config)
         self.session.apply(values, config)
@@ -116,7 +116,7 @@ class Expander:
         if all(is_simple(text) for text in found):
             try:
                 done = self._resolved(config, raw) if found else raw
-            except (UnresolvableError, *self.session.errors):  # a ??? that an override will fill
+            except self.session.errors:  # a ??? that an override will fill
                 done = None
         return Base(config, raw, done, frozenset(target for text in found for target in simple_targets(text)), sweep)
 
@@ -142,9 +142,9 @@ class Expander:
 
 
 def _plain(values: Sequence[Any], base: Base) -> Run:
-    """Assign leaves on a copy of the resolved base. Raises _Slow where equality to Hydra is not certain."""
+    """Assign leaves on a copy of the resolved base. Raises _SlowError where equality to Hydra is not certain."""
     if base.done is None:
-        raise _Slow
+        raise _SlowError
     config = _clone(base.done)
     unresolved = config if base.done is base.raw else _clone(base.raw)
     for override in values:
@@ -158,7 +158,7 @@ def _plain(values: Sequence[Any], base: Base) -> Run:
             or under(key, "sweep")
             or any(under(reference, key) or under(key, reference) for reference in base.references)
         ):
-            raise _Slow
+            raise _SlowError
         path = [int(part) if part.isdigit() else part for part in key.split(".")]
         for tree in (config, unresolved):
             _assign(tree, base.raw, path, value)
@@ -167,16 +167,16 @@ def _plain(values: Sequence[Any], base: Base) -> Run:
     return Run(config, unresolved, base.sweep, "plain")
 
 
-def _assign(tree: Any, raw: Any, path: Sequence[str | int], value: Any) -> None:
+def _assign(tree: Any, raw: Any, path: Sequence[Any], value: Any) -> None:
     *parents, last = path
     for part in parents:
         if not isinstance(raw, list if isinstance(part, int) else dict):
-            raise _Slow
+            raise _SlowError
         tree, raw = tree[part], raw[part]
     if not isinstance(raw, list if isinstance(last, int) else dict):  # a scalar, or a reference to a mapping
-        raise _Slow
+        raise _SlowError
     if isinstance(raw[last], (dict, list)):  # Hydra has rules of its own for a leaf over a container
-        raise _Slow
+        raise _SlowError
     tree[last] = value
 
 

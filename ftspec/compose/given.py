@@ -82,15 +82,19 @@ def _given(session: Session, override: Any, text: str, values: Values | None) ->
 
 
 def _refused(session: Session, given: Given) -> Problem | None:
-    place = {"path": given.key, "file": COMMAND_LINE}
     if under(given.dotted, "hydra"):
-        return Problem("hydra_key", "Hydra's own settings are refused: they can load code and read any folder", **place)
+        return Problem(
+            "hydra_key",
+            "Hydra's own settings are refused: they can load code and read any folder",
+            path=given.key,
+            file=COMMAND_LINE,
+        )
     inside = given.values.make() if given.values and given.values.count <= 1000 else given.value
     for _, text in texts([inside]):
         refused = reference_problem(text)
         if refused:
             code, message, fix = refused
-            return Problem(code, message, fix=fix, **place)
+            return Problem(code, message, fix=fix, path=given.key, file=COMMAND_LINE)
     if given.is_group and not given.prefix.startswith("~"):
         return _unknown_option(session, given, inside)
     return None

@@ -92,7 +92,7 @@ class _Loading:
         return self._composed(experiment, points, sweeping)
 
     def _base_files(self) -> tuple[Any, Any]:
-        """Compose the choices of groups: the unresolved configuration and the sweep block. Refused files end it here."""
+        """Compose the choices of groups: return the unresolved configuration and the sweep block."""
         groups = tuple(one.text for one in self.given if one.is_group and one.values is None)
         self.base_groups = tuple(one.text for one in self._of_runs() if one.is_group and one.values is None)
         problem = None
@@ -110,7 +110,7 @@ class _Loading:
         if any(one.is_sweep_block and not one.is_group for one in self.given):
             try:
                 sweep = self.expander.oracle([one.text for one in self.given if one.values is None]).sweep
-            except (UnresolvableError, *self.session.errors) as error:
+            except self.session.errors as error:
                 self.findings.place(self._hydra_problem(error))
                 self.findings.raise_if_any(scanned=scanned)
         return base.raw, sweep
@@ -270,7 +270,8 @@ class _Loading:
             self.findings.warn(path, problem)
         made = []
         for name, point in zip(labels, points, strict=True):
-            assert point.run is not None and point.experiment is not None
+            assert point.run is not None
+            assert point.experiment is not None
             one = point.experiment
             made.append(
                 Point(

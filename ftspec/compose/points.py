@@ -47,10 +47,10 @@ class Block:
     random: int | None = None
     at: Path = ()
 
-    def keys(self) -> list[str]:
+    def swept(self) -> list[str]:
         """Return every swept key in axis order."""
         own = [column.key for axis in self.axes for column in axis.columns]
-        return list(dict.fromkeys([*own, *(key for block in self.union for key in block.keys())]))
+        return list(dict.fromkeys([*own, *(key for block in self.union for key in block.swept())]))
 
     def columns(self) -> Iterator[Column]:
         """Yield every column, those of `union` after the block's own."""

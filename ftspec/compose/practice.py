@@ -39,9 +39,9 @@ def without_effect(
     for one in given:
         if one.is_group and one.values is None and one.prefix in ("", "+") and not one.is_sweep_block:
             choices.append((one.key, one.value, None))
-    for key, column in sweeping.columns.items():
+    for key, axis in sweeping.columns.items():
         if key in sweeping.groups or session.is_group(key):
-            choices.extend((key, value, column) for value in column.values.make())
+            choices.extend((key, value, axis) for value in axis.values.make())
     for group, value, column in choices:
         if not _may_be_covered(session, group):
             continue
@@ -60,9 +60,9 @@ def without_effect(
 def _may_be_covered(session: Session, group: str) -> bool:
     """Cheap test before the defaults list is asked for: does a file outside the group set keys of it?"""
     for (_, path), file in session.snapshot.loaded.items():
-        if file.document is not None and not path.startswith(f"{group}/"):
-            if any(key.value == group.split("/")[0] for key in file.document.keys()):
-                return True
+        document = None if path.startswith(f"{group}/") else file.document
+        if document is not None and any(key.value == group.split("/")[0] for key in document.top()):
+            return True
     return False
 
 
@@ -75,7 +75,7 @@ def _covering(session: Session, group: str, value: Any, groups: tuple[str, ...])
     for loaded, package in merged_files(session, groups):
         if loaded.path not in paths or loaded.document is None:
             continue
-        for path, node, _ in loaded.document.marks():
+        for path, _node, _ in loaded.document.marks():
             if any(True for other, _, _ in loaded.document.marks() if other[: len(path)] == path and other != path):
                 continue
             place = table.get((*package, *path))

@@ -1,7 +1,7 @@
 """References `${a.b}`: which forms are allowed, where they point, and how large a configuration they make.
 
-Every resolver (`${oc.env:...}`, `${now:...}`, anyone's) is refused: a spec composes to the same bytes at any time on any
-machine. What is resolved is measured first, since a few lines of references can grow without end.
+Every resolver (`${oc.env:...}`, `${now:...}`, anyone's) is refused: a spec composes to the same bytes at any time on
+any machine. What is resolved is measured first, since a few lines of references can grow without end.
 """
 
 import re
@@ -96,7 +96,7 @@ def texts(value: Any, at: Path = ()) -> Iterator[tuple[Path, str]]:
         yield at, value
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """The walk met something that must not be resolved."""
 
     def __init__(self, code: str, message: str, fix: str = "") -> None:
@@ -123,7 +123,7 @@ class _Measure:
         if at in self.sizes:
             return self.sizes[at]
         if at in self.open or len(self.open) > 100:
-            raise _Unreadable("reference_size", "references go in a circle", "let one of them say its value")
+            raise _UnreadableError("reference_size", "references go in a circle", "let one of them say its value")
         self.open.add(at)
         self.sizes[at] = self._of_text(at, node)
         self.open.discard(at)
@@ -137,10 +137,10 @@ class _Measure:
                 continue
             target = piece.target(at)
             if target is None:
-                raise _Unreadable("reference", f"{piece.text} points outside the experiment")
+                raise _UnreadableError("reference", f"{piece.text} points outside the experiment")
             total += self.size(*self.find(target, piece.text))
             if total > MAX_RESOLVED:
-                raise _Unreadable("reference_size", f"references grow beyond {MAX_RESOLVED // 1024} Ki characters")
+                raise _UnreadableError("reference_size", f"references grow beyond {MAX_RESOLVED // 1024} Ki characters")
         return total
 
     def find(self, target: Path, text: str) -> tuple[Path, Any]:
@@ -155,7 +155,7 @@ class _Measure:
                 goal = found[0].target(at) if len(found) == 1 and isinstance(found[0], Reference) else None
                 hops += 1
                 if goal is None or hops > 20:
-                    raise _Unreadable("reference", f"{text} goes through a value that has no keys")
+                    raise _UnreadableError("reference", f"{text} goes through a value that has no keys")
                 rest, at, node = [*goal, *rest], (), self.root
                 continue
             if not rest:
@@ -168,14 +168,14 @@ class _Measure:
             else:
                 known = ", ".join(map(str, node)) if isinstance(node, dict) else ""
                 fix = f"known here: {known[:200]}" if known else ""
-                raise _Unreadable("reference", f"{text} points to nothing: {'.'.join(map(str, target))}", fix)
+                raise _UnreadableError("reference", f"{text} points to nothing: {'.'.join(map(str, target))}", fix)
 
 
 def _pieces(text: str) -> Iterator[str | Reference]:
     try:
         yield from pieces(text)
     except ValueError as error:
-        raise _Unreadable(*error.args) from error
+        raise _UnreadableError(*error.args) from error
 
 
 def measure(raw: Any) -> list[tuple[Path, Problem]]:
@@ -189,7 +189,7 @@ def measure(raw: Any) -> list[tuple[Path, Problem]]:
     for at, text in texts(raw):
         try:
             total += walk.size(at, text)
-        except _Unreadable as error:
+        except _UnreadableError as error:
             walk.open.clear()
             problems.append((at, Problem(error.code, error.message, ".".join(map(str, at)), fix=error.fix)))
     if total > MAX_RESOLVED and not problems:

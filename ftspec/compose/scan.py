@@ -83,7 +83,7 @@ class Document:
 
     root: Node | None
 
-    def keys(self) -> list[Node]:
+    def top(self) -> list[Node]:
         """Return the key nodes at the top."""
         return [key for key, _ in self.root.value] if self.root is not None and self.root.kind == "map" else []
 
@@ -104,7 +104,7 @@ def _marks(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | 
             yield from _marks(value, (*at, number))
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The rest of the file need not be read."""
 
 
@@ -175,19 +175,18 @@ def _parsed(text: str, state: _Scan) -> Node | None:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    mark = event.start_mark
-                    state.refuse("yaml", "holds several documents", mark.line + 1, mark.column + 1, "keep one")
+                    state.refuse("yaml", "holds several documents", 0, 0, "keep one")
                     return None
                 root = _node(next(events), events, state, 1, False)
         return root
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
         what = " ".join(str(part) for part in (error.problem, error.context) if part)
         state.refuse("yaml", f"is no valid YAML: {what}", line, column, _yaml_fix(text, line, what))
     except yaml.YAMLError as error:
         state.refuse("yaml", f"is no valid YAML: {error}", 0, 0)
-    except _Refused:
+    except _RefusedError:
         pass
     return None
 
@@ -209,15 +208,15 @@ def _node(event: Any, events: Iterator[Any], state: _Scan, depth: int, flow: boo
     if depth > MAX_DEPTH or state.nodes > MAX_NODES:
         what = f"deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"more than {MAX_NODES} values"
         state.refuse("limit", what, line, column)
-        raise _Refused
+        raise _RefusedError
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
         state.refuse(
             "anchor", "anchors (&) and aliases (*) are refused", line, column, "write the value out, or refer: ${a.b}"
         )
-        raise _Refused
+        raise _RefusedError
     if event.tag is not None:
         state.refuse("tag", f"the tag {event.tag} is refused", line, column, "write the plain value")
-        raise _Refused
+        raise _RefusedError
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event, state, line, column, flow)
     if isinstance(event, yaml.SequenceStartEvent):
@@ -249,7 +248,7 @@ def _scalar(event: Any, state: _Scan, line: int, column: int, flow: bool) -> Nod
 def _look_at_key(key: Node, seen: dict[str, Node], state: _Scan) -> None:
     if key.kind != "text":
         state.refuse("yaml", "a key must be a text", key.line, key.column, "quote templates: '{{ field }}'")
-        raise _Refused
+        raise _RefusedError
     name = key.value
     if key.plain and (name in _NULL or name in _BOOL or is_number(name) or _TRUTH.fullmatch(name) or _odd(name)):
         state.refuse("yaml", f"the key {name or 'null'} is no text", key.line, key.column, f"quote it: '{name}'")
@@ -271,7 +270,7 @@ def _look_at_value(node: Node, state: _Scan) -> None:
         state.references += text.count("${")
         if state.references > MAX_REFERENCES:
             state.refuse("limit", f"more than {MAX_REFERENCES} references", node.line, node.column)
-            raise _Refused
+            raise _RefusedError
         problem = reference_problem(text)
         if problem:
             code, message, fix = problem

@@ -1,7 +1,8 @@
-"""Hydra in process: the Compose API over a snapshot of files, on 1.3.8 and on 1.4. The one module that knows its private names.
+"""Hydra in process: the Compose API over a snapshot of files, on 1.3.8 and on 1.4.
 
-Hydra's state is process-wide, so sessions take turns. Composing never imports a plugin that lies on `sys.path`: a stub
-`hydra_plugins` package stands there while Hydra looks for some. Hydra's own warnings stay inside.
+The one module that knows private names of Hydra. Its state is process-wide, so sessions take turns. Composing never
+imports a plugin that lies on `sys.path`: a stub `hydra_plugins` package stands there while Hydra looks for some.
+Hydra's own warnings stay inside.
 """
 
 import contextlib
@@ -47,17 +48,49 @@ def _hydra() -> Any:
 
 def _import() -> Any:
     import hydra
+    from hydra import errors
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.defaults_list import Overrides
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.object_type import ObjectType
+    from hydra.core.override_parser import types as override_types
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.plugins import Plugins
+    from hydra.plugins import config_source
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
 
     major, minor = (int(part) for part in hydra.__version__.split(".")[:2])
-    # 1.4 deprecates the parameter and warns whenever it is given.
-    base = {} if (major, minor) >= (1, 4) else {"version_base": "1.3"}
-    return types.SimpleNamespace(**locals())
+    return types.SimpleNamespace(
+        # 1.4 deprecates the parameter and warns whenever it is given.
+        base={} if (major, minor) >= (1, 4) else {"version_base": "1.3"},
+        compose=hydra.compose,
+        initialize_config_dir=hydra.initialize_config_dir,
+        ConfigLoaderImpl=ConfigLoaderImpl,
+        ConfigLoadError=config_source.ConfigLoadError,
+        ConfigResult=config_source.ConfigResult,
+        ConfigSource=config_source.ConfigSource,
+        GlobalHydra=GlobalHydra,
+        HydraException=errors.HydraException,
+        ObjectType=ObjectType,
+        OmegaConf=OmegaConf,
+        OmegaConfBaseException=OmegaConfBaseException,
+        Overrides=Overrides,
+        OverridesParser=OverridesParser,
+        Plugins=Plugins,
+        RunMode=RunMode,
+        SearchPathPlugin=SearchPathPlugin,
+        open_dict=open_dict,
+        override_types=override_types,
+    )
 
 
 def _plugins(h: Any) -> tuple[Any, Any]:
     """Make the two plugins: a search path of our layers, and a source that reads them from the active snapshot."""
 
-    class SnapshotSource(h.ConfigSource):  # type: ignore[misc, name-defined]
+    class SnapshotSource(h.ConfigSource):  # type: ignore[misc]
         """Configuration files of one layer of the active session."""
 
         @staticmethod
@@ -95,7 +128,7 @@ def _plugins(h: Any) -> tuple[Any, Any]:
                     found.append(name.removesuffix(".yaml"))
             return sorted(set(found))
 
-    class Layers(h.SearchPathPlugin):  # type: ignore[misc, name-defined]
+    class Layers(h.SearchPathPlugin):  # type: ignore[misc]
         """Puts the layers of the active session on the search path; does nothing while ftspec is not composing."""
 
         def manipulate_search_path(self, search_path: Any) -> None:

@@ -1,4 +1,4 @@
-"""The experiment's schema as something to walk: which keys are known, what a value must be, where texts may be files."""
+"""The experiment's schema as something to walk: known keys, what a value must be, where texts may be files."""
 
 import functools
 import re

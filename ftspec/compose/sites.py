@@ -47,7 +47,7 @@ Table = dict[Path, Place]
 
 def merged_files(session: Session, groups: Sequence[str]) -> list[tuple[Loaded, Path]]:
     """Return the files of a composition and where their content lands, in the order of merging."""
-    found = []
+    found: list[tuple[Loaded, Path]] = []
     for config_path, package in session.merge_order(groups):
         if config_path.startswith("hydra/"):
             continue

@@ -131,8 +131,8 @@ class Sweeping:
                 self.report(other.at, Problem("axis", message, other.key))
         for number, pairs in enumerate(block.exclude):
             for key in pairs:
-                if key not in block.keys():
-                    fix = f"axes here: {', '.join(block.keys())}"
+                if key not in block.swept():
+                    fix = f"axes here: {', '.join(block.swept())}"
                     place = (*at, "exclude", number, key)
                     self.report(place, Problem("no_effect", "is no axis, so nothing is excluded", key, fix=fix))
 
@@ -144,7 +144,7 @@ class Sweeping:
     def expand(
         self, block: Block | None, given: Sequence[Given], seed: int, repeats: int, limit: int
     ) -> Iterator[Planned]:
-        """Yield the runs. Raises AxisError `too_many_runs`, counted before any is made, and for entries without effect."""
+        """Yield the runs. Raises AxisError `too_many_runs`, counted before any is made."""
         given = [one for one in given if not one.is_sweep_block]
         if block is not None:
             for one in given:
@@ -189,7 +189,7 @@ class Sweeping:
                 column = Column(one.key, one.values)
                 self.columns[one.key] = column
                 changed.append(Axis((column,)))
-        if any(one.key != key and self._overlap(one.key, key) for key in block.keys() if not one.is_group):
+        if any(one.key != key and self._overlap(one.key, key) for key in block.swept() if not one.is_group):
             raise AxisError("axis", f"{one.key} overlaps with an axis of the sweep", "give the axis itself a value")
         return replace(block, axes=tuple(changed), union=tuple(self._with(below, one) for below in block.union))
 
