@@ -18,7 +18,7 @@ def command(host: str, port: int, state: Path | None) -> None:
     import uvicorn
 
     from ftspec.cli.arguments import current_project
-    from ftspec.server import embedded_app
+    from ftspec.server.app import embedded_app
     from ftspec.spec.errors import UsageError
 
     folder = state or current_project().embedded

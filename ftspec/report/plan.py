@@ -58,7 +58,7 @@ def _proof(plan: Plan) -> Iterator[str]:
     select = plan.composed.experiment.sweep.select.by if plan.composed.experiment.sweep else "valid_loss"
     chosen = f"   winner chosen by: {select}" if len(plan.runs) > 1 else ""
     for suite in plan.suites:
-        n = suite.items.rows
+        n = suite.n_items
         gain = smallest_difference(n, discordant=ASSUMED_DISCORDANT)
         needed = items_needed(0.05, discordant=ASSUMED_DISCORDANT)
         text = f"{suite.name}: {n} items can show a gain of {gain * 100:.0f} points"

@@ -93,10 +93,10 @@ def _provider(name: str, environ: Mapping[str, str], today: date) -> Iterator[Fi
     if profile.family == "embedded":
         yield Finding(label, "ok", "no key, no network; trains here")
         return
-    variable = profile.key_variable
+    variable = profile.address.key
     key = "no key needed" if variable is None else f"{variable} is {'set' if environ.get(variable) else 'not set'}"
-    yield Finding(label, "info", f"{key}; profile verified by: {profile.verified.level} ({profile.verified.on})")
+    yield Finding(label, "info", f"{key}; {profile.label}")
     for row in profile.lifecycle:
-        if row.day is not None:
-            past = row.day <= today
-            yield Finding(label, "warning" if past else "info", f"{row.date}: {row.effect}, {row.scope}")
+        effect = row.effect.replace("_", " ")
+        detail = f"{row.date} ({row.edge}): {effect} for {row.scope.replace('_', ' ')}: {', '.join(row.models)}"
+        yield Finding(label, "warning" if row.date <= today else "info", detail)

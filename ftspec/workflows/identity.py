@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ftspec.data.tokens import TokenCounter, counter_for
+from ftspec.data import RowRules, TokenCounter, counter_for
 from ftspec.providers.profiles import load_profile
 from ftspec.spec.experiment import Provider
 from ftspec.wire.auto import auto_epochs
@@ -54,10 +54,33 @@ def engine_identity(provider: Provider, model: str) -> Identity:
 
 @cache
 def _embedded_counter() -> TokenCounter:
-    from ftspec.engine.tokenizer import TinyCounter
+    from ftspec.engine.counter import TinyCounter
 
     counter: TokenCounter = TinyCounter()
     return counter
+
+
+def row_rules(provider: Provider, model: str) -> RowRules:
+    """Return what the provider takes as training rows, from its profile and the engine's limits."""
+    profile = load_profile(provider.profile)
+    if profile.family == "embedded":
+        from ftspec.engine.bases import resolve
+
+        return RowRules(
+            name=profile.id,
+            formats=("chat", "completion"),
+            roles=tuple(profile.mask.roles),
+            min_rows=profile.data.min_rows,
+            max_row_tokens=resolve(model).row_limit,
+            special_tokens=(),
+            images=False,
+        )
+    return RowRules(
+        name=profile.id,
+        roles=tuple(profile.mask.roles),
+        min_rows=profile.data.min_rows,
+        max_file_bytes=round(profile.data.max_mb * 1024 * 1024),
+    )
 
 
 def token_counter(provider: Provider, model: str) -> TokenCounter:

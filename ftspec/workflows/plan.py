@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftspec.compose import Composed, Point, Project, load
-from ftspec.data import Part, Prepared, prepare
+from ftspec.data import Prepared, prepare
 from ftspec.evals.suites import ResolvedSuite, projection, resolve
 from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import Problem, Problems, SpecError
-from ftspec.workflows.identity import Identity, engine_identity, token_counter
+from ftspec.workflows.identity import Identity, engine_identity, row_rules, token_counter
 
 Action = Literal["train", "reuse", "score"]
+_PART_ROLES = {"test": "test", "validation": "valid"}
 
 # Measured on one core (bench/p6_engine.py): tokens trained a second, and seconds an answer of a few words takes.
 TOKENS_PER_SECOND = 6_500
@@ -35,9 +36,12 @@ class PlannedSuite:
     name: str
     suite: ResolvedSuite
     eval_digest: str
-    items: Part
-    prepared: Prepared
     base_model: str
+
+    @property
+    def n_items(self) -> int:
+        """How many items each arm answers."""
+        return len(self.suite.items)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -122,8 +126,8 @@ class Plan:
     def seconds(self) -> float:
         """Rough wall time on the embedded provider, one training at a time while the other core answers."""
         trained = sum(run.prepared.parts["train"].tokens * run.n_epochs for run in self.runs if run.action == "train")
-        answers = sum(suite.items.rows for run in self.runs for suite in run.suites if suite.name in run.to_score)
-        answers += sum(b.suite.items.rows * len(b.arms) for b in self.baselines if not b.done)
+        answers = sum(suite.n_items for run in self.runs for suite in run.suites if suite.name in run.to_score)
+        answers += sum(b.suite.n_items * len(b.arms) for b in self.baselines if not b.done)
         return trained / TOKENS_PER_SECOND + answers * SECONDS_PER_ANSWER
 
     @property
@@ -174,7 +178,8 @@ class _Data:
     def of(self, point: Point) -> Prepared:
         experiment = point.experiment
         counter = token_counter(experiment.provider, experiment.model)
-        key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity}"
+        rules = row_rules(experiment.provider, experiment.model)
+        key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity} {rules!r}"
         if key not in self._prepared:
             prepared = prepare(
                 experiment.dataset,
@@ -182,6 +187,7 @@ class _Data:
                 root=self._project.root,
                 counter=counter,
                 cache=self._project.cache,
+                format=rules,
             )
             self.problems += prepared.problems
             self._prepared[key] = prepared
@@ -208,27 +214,18 @@ class _Suites:
         return tuple(found)
 
     def _resolve(self, name: str, suite: Any, point: Point, prepared: Prepared) -> PlannedSuite:
-        part = suite.data.part or "test"
-        items = prepared.parts.get(part)
-        if items is None or items.rows == 0:
-            raise SpecError(
-                "empty_suite",
-                f"suite {name} has no items: the data has no {part} part",
-                path=f"evals.{name}.data",
-                fix=f"set dataset.split.{part}, for example `{part}: 100`",
-            )
+        role = _PART_ROLES[suite.data.part or "test"]
         resolved = resolve(
             name,
             suite,
             baselines=point.experiment.baselines,
-            references=prepared.references,
-            items=items,
+            references=dict(prepared.references),
+            items=prepared.parts.get(role),
             train=prepared.parts["train"],
+            root=self._project.root,
         )
         self.problems += resolved.problems
-        return PlannedSuite(
-            name, resolved, digest("eval", projection(resolved)), items, prepared, point.experiment.model
-        )
+        return PlannedSuite(name, resolved, digest("eval", projection(resolved)), point.experiment.model)
 
 
 def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> PlannedRun:

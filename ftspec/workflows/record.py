@@ -1,13 +1,15 @@
 """A planned run put on disk before its first job: resolved config, how it was composed, and links to its data."""
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ftspec.compose import builtin_conf
 from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
 from ftspec.runs.environment import git_state
 from ftspec.spec.digests import short
-from ftspec.spec.errors import StorageError
+from ftspec.spec.errors import DataError, StorageError
 from ftspec.storage import BlobStore, FileLock
 from ftspec.workflows.plan import Plan, PlannedRun
 
@@ -42,8 +44,17 @@ def _stored_files(plan: Plan, blobs: BlobStore) -> list[dict[str, str]]:
     """Keep the bytes of every configuration and text file, so that a run explains itself without the repository."""
     files = []
     for file in plan.composed.files:
-        files.append({"path": file.path, "sha256": blobs.put_bytes(file.content)})
+        stored = blobs.put_file(_source_path(plan, file.path))
+        if stored != file.sha256:
+            raise DataError("file_changed", "this file changed while the experiment was composed", file=file.path)
+        files.append({"path": file.path, "sha256": stored})
     return files
+
+
+def _source_path(plan: Plan, path: str) -> Path:
+    """Return where a composed file lies: `conf:` names a built-in block, everything else is relative to the project."""
+    builtin = path.removeprefix("conf:")
+    return plan.project.root / path if builtin == path else builtin_conf() / builtin
 
 
 def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any], files: list[dict[str, str]]) -> NewRun:

@@ -1,6 +1,7 @@
 """Do a plan: data, baselines, trainings, scores; resumable by the same command, never the same work twice."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ftspec.compose import verify_with_hydra
+from ftspec.evals.cache import ResponseCache
 from ftspec.providers.connect import Connection, connect
 from ftspec.runs.directory import RunDirectory
 from ftspec.spec.errors import FtspecError, GateError, Problem, SpecError
@@ -106,10 +108,10 @@ def _reused(run: PlannedRun) -> RunOutcome:
 
 def _check_expansion(plan: Plan, emit: Emit) -> tuple[int, int]:
     """Compose the new points with Hydra itself; a difference stops everything before any job."""
-    new = [run.point for run in plan.runs if run.action == "train"]
+    new = tuple(run.point for run in plan.runs if run.action == "train")
     if not new:
         return 0, 0
-    equal, total = verify_with_hydra(plan.project, plan.composed, new)
+    equal, total = verify_with_hydra(dataclasses.replace(plan.composed, points=new))
     if equal != total:
         raise SpecError(
             "expansion_differs", f"only {equal} of {total} configs equal what Hydra composes: please report it"
@@ -140,7 +142,7 @@ async def _execute(
             RunOutcome(run.label, run.train_digest, directories[run.train_digest], "planned") for run in plan.runs
         )
     async with _connections(plan) as connections:
-        runner = Runner(plan.project, connections, emit)
+        runner = Runner(plan.project, connections, emit, ResponseCache(plan.project.store / "responses.sqlite"))
         if "baselines" in only:
             await score_baselines(plan, runner)
         if not only & {"train", "evals"}:

@@ -27,7 +27,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             for b in plan.baselines
         ],
         "suites": [
-            {"name": suite.name, "eval": suite.eval_digest, "items": suite.items.rows, "primary": suite.suite.primary}
+            {"name": suite.name, "eval": suite.eval_digest, "items": suite.n_items, "primary": suite.suite.primary}
             for suite in plan.suites
         ],
         "problems": [problem.to_json() for problem in plan.warnings],

@@ -1,0 +1,116 @@
+"""A small real project, and the command line as real processes."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXPERIMENT = """\
+defaults: [config, override evals: [exact], _self_]
+description: Say which animal it is.
+model: tiny
+dataset:
+  sources: [{path: data/rows.jsonl}]
+  messages:
+    - {role: system, content: "Name the animal."}
+    - {role: user, content: "{{ text }}"}
+    - {role: assistant, content: "{{ label }}"}
+  split: {validation: 8, test: 12}
+sweep:
+  grid:
+    hyperparameters.n_epochs: [1, 2]
+seed: 3
+"""
+
+SUITE = """\
+exact:
+  graders:
+    animal: {type: label}
+"""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A project in a temporary folder."""
+
+    root: Path
+
+    def ftspec(self, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line and wait for it."""
+        return subprocess.run(
+            [sys.executable, "-m", "ftspec", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=os.environ | {"CI": "true"} | environment,
+        )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start the command line without waiting."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "ftspec", *arguments],
+            cwd=self.root,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"CI": "true"},
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command with --json and return what it printed."""
+        done = self.ftspec(*arguments, "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    def jobs(self) -> list[str]:
+        """The training jobs that the embedded server ever made, from its own folder."""
+        folder = self.root / "runs" / ".embedded" / "jobs"
+        return sorted(p.name for p in folder.iterdir() if (p / "job.json").exists()) if folder.is_dir() else []
+
+    def scores(self) -> dict[str, str]:
+        """The bytes of every scores.json, by run folder and suite."""
+        return {
+            str(path.relative_to(self.root / "runs")): path.read_text()
+            for path in sorted((self.root / "runs").glob("[!.]*/**/scores.json"))
+        }
+
+
+def rows(n: int, seed: int = 1) -> list[dict[str, str]]:
+    """Sentences with an animal in them, with fresh values in every row."""
+    source = random.Random(seed)
+    animals = {"cat": "purrs at", "dog": "barks at", "cow": "moos at"}
+    made = []
+    for i in range(n):
+        label = source.choice(list(animals))
+        made.append({"text": f"it {animals[label]} number {source.randint(100, 999)} of {i}", "label": label})
+    return made
+
+
+@pytest.fixture
+def make_demo(tmp_path: Path) -> Callable[..., Demo]:
+    """Build a project: rows, one suite and one experiment."""
+
+    def make(n: int = 60, experiment: str = EXPERIMENT, name: str = "demo") -> Demo:
+        root = tmp_path / "project"
+        for folder in ("experiments", "conf/evals", "data"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / "data" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(n)))
+        (root / "conf" / "evals" / "exact.yaml").write_text(SUITE)
+        (root / "experiments" / f"{name}.yaml").write_text(experiment)
+        return Demo(root)
+
+    return make
+
+
+@pytest.fixture
+def demo(make_demo: Callable[..., Demo]) -> Demo:
+    """The project with its default rows."""
+    return make_demo()

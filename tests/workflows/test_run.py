@@ -1,0 +1,188 @@
+"""The main job through real processes: train, score, do nothing the second time, survive SIGKILL, never train twice."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+DemoFactory = Callable[..., Any]
+
+
+def test_a_sweep_is_trained_scored_and_then_left_alone(demo: Any) -> None:
+    first = demo.json("run", "demo")
+    assert {run["label"]: run["status"] for run in first["runs"]} == {"epochs=1": "trained", "epochs=2": "trained"}
+    assert len(demo.jobs()) == 2
+    arms = {row["arm"] for row in first["baselines"]}
+    assert arms == {"base", "few_shot", "majority"}
+    before = demo.scores()
+    started = time.monotonic()
+    second = demo.ftspec("run", "demo")
+    assert time.monotonic() - started < 6
+    assert "nothing to do" in second.stdout
+    assert second.returncode == 0
+    assert demo.scores() == before
+    assert len(demo.jobs()) == 2
+
+
+def test_nothing_to_do_imports_neither_openai_nor_numpy(demo: Any) -> None:
+    assert demo.ftspec("run", "demo").returncode == 0
+    code = (
+        "import sys; from ftspec.cli.main import main; assert main(['run', 'demo']) == 0;"
+        "print([m for m in ('openai', 'numpy', 'httpx2', 'starlette', 'rapidfuzz') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=demo.root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_file_of_a_run_is_there_and_sealed(demo: Any) -> None:
+    assert demo.ftspec("run", "demo").returncode == 0
+    run = next((demo.root / "runs" / "demo").glob("epochs=1.*"))
+    for name in ("README.md", "config.yaml", ".hydra/config.yaml", ".hydra/overrides.yaml", "run.json"):
+        assert (run / name).is_file(), name
+    for name in ("train.jsonl", "valid.jsonl", "rows.jsonl"):
+        assert (run / "data" / name).is_file(), name
+    attempt = run / "attempts" / "001"
+    for name in ("env.json", "requests.jsonl", "events.jsonl", "metrics.jsonl", "checkpoints.json", "model.json"):
+        assert (attempt / name).is_file(), name
+    assert (run / "latest").resolve() == attempt.resolve()
+    sealed = [attempt, *(run / "evals").iterdir(), *(demo.root / "runs" / "demo" / "baselines").iterdir()]
+    assert len(sealed) == 3
+    if shutil.which("sha256sum"):
+        for folder in sealed:
+            assert subprocess.run(["sha256sum", "-c", "--quiet", "SEALED"], cwd=folder).returncode == 0
+    for suite in sealed[1:]:
+        assert {p.name for p in suite.iterdir()} == {
+            "suite.yaml",
+            "responses.jsonl",
+            "grades.jsonl",
+            "scores.json",
+            "SEALED",
+        }
+
+
+def test_a_new_suite_scores_without_training(demo: Any) -> None:
+    assert demo.ftspec("run", "demo").returncode == 0
+    (demo.root / "conf" / "evals" / "exact.yaml").write_text(
+        "exact:\n  graders:\n    animal: {type: string_check}\n    long: {type: regex, pattern: '.'}\n"
+    )
+    plan = demo.json("plan", "demo")
+    assert [run["action"] for run in plan["runs"]] == ["score", "score"]
+    assert demo.ftspec("run", "demo").returncode == 0
+    assert len(demo.jobs()) == 2
+    assert len(list((demo.root / "runs" / "demo").glob("*/evals/*/SEALED"))) == 4
+
+
+def test_scores_come_back_after_the_server_state_is_gone(demo: Any) -> None:
+    """A sealed run needs no server: its weights lie in the blob store."""
+    assert demo.ftspec("run", "demo").returncode == 0
+    shutil.rmtree(demo.root / "runs" / ".embedded")
+    (demo.root / "runs" / ".store" / "responses.sqlite").unlink()
+    (demo.root / "conf" / "evals" / "exact.yaml").write_text("exact:\n  graders:\n    animal: {type: string_check}\n")
+    done = demo.ftspec("run", "demo")
+    assert done.returncode == 0, done.stderr
+    assert demo.jobs() == [] or len(demo.jobs()) <= 2
+    assert "nothing to do" in demo.ftspec("run", "demo").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_at_any_moment_it_goes_on_with_the_same_scores(make_demo: DemoFactory, seed: int) -> None:
+    reference = make_demo()
+    assert reference.ftspec("run", "demo").returncode == 0
+    expected = reference.json("run", "demo")
+    runs = reference.root / "runs"
+    runs.rename(reference.root / "reference")
+    source = random.Random(seed)
+    killed = 0
+    for _ in range(12):
+        child = reference.start("run", "demo")
+        try:
+            child.wait(timeout=source.uniform(0.3, 3.5))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            assert child.wait() == -signal.SIGKILL
+            killed += 1
+        else:
+            break
+    assert killed >= 1
+    assert reference.ftspec("run", "demo").returncode == 0
+    assert len(reference.jobs()) == 2
+    again = reference.json("run", "demo")
+    assert [(r["label"], r["scores"], r["valid_loss"]) for r in again["runs"]] == [
+        (r["label"], r["scores"], r["valid_loss"]) for r in expected["runs"]
+    ]
+    assert again["baselines"] == expected["baselines"]
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_experiment_train_each_run_once(demo: Any) -> None:
+    children = [demo.start("run", "demo") for _ in range(2)]
+    assert [child.wait(timeout=120) for child in children] == [0, 0]
+    assert len(demo.jobs()) == 2
+    assert "nothing to do" in demo.ftspec("run", "demo").stdout
+
+
+def test_the_same_training_of_two_experiments_is_done_once(demo: Any) -> None:
+    text = (demo.root / "experiments" / "demo.yaml").read_text()
+    (demo.root / "experiments" / "twin.yaml").write_text(text.replace("which animal", "what animal"))
+    assert demo.ftspec("run", "demo").returncode == 0
+    assert demo.json("plan", "twin")["reused"] + demo.json("plan", "twin")["to_score"] == 2
+    assert demo.ftspec("run", "twin").returncode == 0
+    assert len(demo.jobs()) == 2
+
+
+def test_overrides_on_the_command_line_are_runs_of_their_own(demo: Any) -> None:
+    done = demo.json("run", "demo", "hyperparameters.n_epochs=1", "seed=3,4")
+    assert len(done["runs"]) == 2
+    assert len(demo.jobs()) == 2
+
+
+def test_a_job_that_fails_is_told_with_its_reason_and_tried_anew(make_demo: DemoFactory) -> None:
+    demo = make_demo()
+    text = (demo.root / "experiments" / "demo.yaml").read_text()
+    (demo.root / "experiments" / "demo.yaml").write_text(text.replace("validation: 8, test: 12", "test: 12"))
+    path = demo.root / "data" / "rows.jsonl"
+    path.write_text(path.read_text().replace('"it purrs', '"' + "very " * 600 + "purrs", 1))
+    done = demo.ftspec("run", "demo")
+    assert done.returncode == 65
+    assert "512" in done.stderr
+    assert demo.jobs() == []
+
+
+def test_only_parts(demo: Any) -> None:
+    assert demo.ftspec("run", "demo", "--only", "data").returncode == 0
+    assert len(list((demo.root / "runs" / "demo").glob("epochs=*/run.json"))) == 2
+    assert demo.jobs() == []
+    assert demo.ftspec("run", "demo", "--only", "baselines").returncode == 0
+    assert demo.jobs() == []
+    assert len(list((demo.root / "runs" / "demo" / "baselines").glob("*/SEALED"))) == 1
+    assert demo.ftspec("run", "demo").returncode == 0
+
+
+def test_read_only_runs_is_one_clear_message(demo: Any) -> None:
+    (demo.root / "runs").write_text("a file where the folder should be")
+    done = demo.ftspec("run", "demo")
+    assert done.returncode == 75
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_stopped_by_ctrl_c_it_says_how_to_go_on(demo: Any) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ftspec", "run", "demo"], cwd=demo.root, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.5)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    if child.returncode != 0:
+        assert child.returncode == 130
+        assert "same command" in errors
+        assert "Traceback" not in errors
+    assert demo.ftspec("run", "demo").returncode == 0
+    assert len(demo.jobs()) == 2
