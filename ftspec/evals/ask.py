@@ -100,9 +100,13 @@ async def answer(
         if on_progress is not None:
             on_progress(len(found), total)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(max(1, min(concurrency, total))):
-            group.create_task(asking.work(calls, note))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max(1, min(concurrency, total))):
+                group.create_task(asking.work(calls, note))
+    except BaseExceptionGroup as failed:
+        # Every worker may meet the same full disk; one of them is enough to tell.
+        raise failed.exceptions[0] from None
     if asking.stopped is not None:
         raise _stop(asking.stopped, requests)
     return [found[item.id, sample] for item in items for sample in range(requests.samples)]

@@ -90,6 +90,7 @@ class ArmRequests:
         """Return the request body. A `seed` grows by one per sample. Raises MissingFieldError, ValueError."""
         messages = messages_of(self._request, self._spec, item, self._shots)
         body = {"model": self.model, "messages": messages, **self._params}
+        body.pop("tools", None)
         if (tools := self.tools(item)) is not None:
             body["tools"] = tools
         if (seed := self._request.params.seed) is not None:

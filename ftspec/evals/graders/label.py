@@ -6,7 +6,7 @@ from functools import lru_cache
 from ftspec.data.template import MissingFieldError
 from ftspec.evals.graders.contract import MISSING, NO_LABEL, Grade, Scope, absent, failed
 from ftspec.evals.graders.patterns import TIMEOUT, search
-from ftspec.evals.values import text
+from ftspec.evals.values import text, value
 from ftspec.spec.suite import LabelGrader
 
 
@@ -15,8 +15,7 @@ def grade(spec: LabelGrader, scope: Scope) -> Grade:
 
     A reference that is in no list of labels, such as a class unseen in training, is a label for its own item.
     """
-    reference = text(spec.reference, scope).strip()
-    if not reference:
+    if value(spec.reference, scope) is None or not (reference := text(spec.reference, scope).strip()):
         return failed("the reference is empty")
     try:
         given = _extract(spec, text(spec.input, scope))
