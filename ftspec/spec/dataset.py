@@ -1,8 +1,8 @@
-"""The `dataset` and `weights` blocks: where rows come from, how they become messages, and which messages are learned."""
+"""The `dataset` and `weights` blocks: where rows come from, how they become messages, which messages are learned."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ftspec.spec.model import FileRef, Strict, Text
 
@@ -24,12 +24,27 @@ class Source(Strict):
 
 
 class TemplateMessage(Strict):
-    """One message of the template; `{{ field }}` is filled from the raw row in a single pass."""
+    """One message of the template; `{{ field }}` is filled from the raw row in a single pass.
+
+    `tool_calls` is one field alone that holds a list of calls in the chat format; content may then be absent.
+    """
 
     role: Role
-    content: Text
+    content: Text | None = None
     name: str | None = None
+    tool_calls: str | None = None
+    tool_call_id: str | None = None
     weight: Weight | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "TemplateMessage":
+        if self.content is None and self.tool_calls is None:
+            raise ValueError("content is missing")
+        if self.tool_calls is not None and self.role != "assistant":
+            raise ValueError("only assistant messages make tool calls")
+        if (self.tool_call_id is not None) != (self.role == "tool"):
+            raise ValueError("tool_call_id belongs to every tool message and to no other")
+        return self
 
 
 class PartFile(Strict):

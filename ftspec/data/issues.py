@@ -1,0 +1,53 @@
+"""Collecting what is wrong with rows: the first hundred problems in full, the rest as counts by code."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ftspec.spec.errors import DataError, Problem
+
+SHOWN = 100
+MAX_BAD_ROWS = 1000
+
+
+class TooManyBadRowsError(Exception):
+    """More rows fail than anyone would read about: the format is wrong."""
+
+
+class Issues:
+    """Errors of rows; `raise_all` raises them together."""
+
+    def __init__(self) -> None:
+        self.shown: list[Problem] = []
+        self.hidden: Counter[str] = Counter()
+        self.bad_rows = 0
+
+    def add_row(self, problems: Iterable[Problem]) -> None:
+        """Add all problems of one row. Raises TooManyBadRowsError after a thousand rows."""
+        self.bad_rows += 1
+        for problem in problems:
+            self.add(problem)
+        if self.bad_rows > MAX_BAD_ROWS:
+            raise TooManyBadRowsError
+
+    def add(self, problem: Problem) -> None:
+        """Add one problem that belongs to no single row."""
+        if len(self.shown) < SHOWN:
+            self.shown.append(problem)
+        else:
+            self.hidden[problem.code] += 1
+
+    def raise_all(self, *, gave_up: bool = False) -> None:
+        """Raise DataError with everything found, if anything was."""
+        if not self.shown:
+            return
+        shown = self.shown[:20] if gave_up else self.shown
+        tail = [
+            Problem(code, f"and {count} more of this kind")
+            for code, count in sorted(self.hidden.items())
+            if not gave_up
+        ]
+        if gave_up:
+            message = f"more than {MAX_BAD_ROWS} rows fail; the first {len(shown)} problems are shown"
+            fix = "is `format:` right, or is `dataset.messages` missing?"
+            tail = [Problem("many_bad_rows", message, "dataset", fix=fix)]
+        raise DataError.many([*shown, *tail])

@@ -1,0 +1,315 @@
+"""The data path: sources -> rows -> messages -> dedupe -> split -> weights -> canonical files with their digests."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ftspec.data.cache import Cache, content_id
+from ftspec.data.counting import Counting, load_counts
+from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
+from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
+from ftspec.data.parts import Prepared, from_json, part_json
+from ftspec.data.render import PartWriter, Rendering, part_writers, references
+from ftspec.data.rows import Canonical, RowsBuilder, canonical_tools
+from ftspec.data.rules import RowRules
+from ftspec.data.sources import InputFile, find_inputs
+from ftspec.data.split import assign, sample
+from ftspec.data.tokens import TokenCounter
+from ftspec.data.weights import compile_rules
+from ftspec.spec.dataset import Dataset, PartFile, Weights
+from ftspec.spec.errors import DataError, Problem, SpecError, StorageError
+from ftspec.spec.model import FileRef
+
+CONTRACT = 1  # raise it when the same inputs give other bytes; cached results of older versions are then ignored
+
+
+def prepare(
+    dataset: Dataset,
+    weights: Weights,
+    *,
+    root: Path,
+    counter: TokenCounter,
+    cache: Path | None,
+    format: RowRules,
+) -> Prepared:
+    """Render a data set. Paths are relative to `root`; `counter` counts tokens; `format` says what the provider takes.
+
+    With a `cache` folder nothing is done twice: unchanged files are not even read. Raises DataError with all problems
+    at once (file, line, what to do), SpecError for templates, tools or rules that make no sense, UnsafeError for paths
+    outside the project, StorageError when the disk refuses.
+    """
+    return Preparation(dataset, weights, root, counter, Cache(cache), format).run()
+
+
+class Preparation:
+    """One call of `prepare`."""
+
+    def __init__(
+        self, dataset: Dataset, weights: Weights, root: Path, counter: TokenCounter, cache: Cache, limits: RowRules
+    ) -> None:
+        self.dataset, self.weights, self.root = dataset, weights, root
+        self.counter, self.cache, self.limits = counter, cache, limits
+        self.rules = compile_rules(weights)
+        self.tools = self._tools()
+        self.messages = self._template()
+        self.fields = self._metadata_fields()
+
+    def run(self) -> Prepared:
+        """Return what is cached, or make it."""
+        inputs = find_inputs(self.dataset, self.root, self.cache)
+        rows_id = content_id("rows", self._rows_parts(inputs))
+        files_id = content_id("files", self._files_parts(rows_id))
+        known = self.cache.find("files", files_id)
+        if known is not None:
+            try:
+                return from_json(*known)
+            except (KeyError, TypeError, ValueError):
+                pass
+        for attempt in (1, 2):
+            try:
+                canonical, counts, extra, exact = self._rows(inputs, rows_id, use_cache=attempt == 1)
+                return self._files(inputs, files_id, canonical, counts, extra, exact)
+            except (OSError, ValueError, msgspec.MsgspecError) as error:
+                if isinstance(error, SpecError | DataError | StorageError) or attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _rows_parts(self, inputs: Sequence[InputFile]) -> dict[str, Any]:
+        return {
+            "contract": CONTRACT,
+            "sources": [[i.path, i.sha256, i.format, i.gzip, i.home, i.group] for i in inputs],
+            "messages": [m.model_dump(mode="json") for m in self.messages] if self.messages else None,
+            "tools": self.tools.decode() if self.tools else None,
+            "fields": list(self.fields),
+            "flag": self.weights.field,
+        }
+
+    def _files_parts(self, rows_id: str) -> dict[str, Any]:
+        return {
+            "contract": CONTRACT,
+            "rows": rows_id,
+            "split": self.dataset.split.model_dump(mode="json"),
+            "amounts": [[s.path, s.fraction, s.count] for s in self.dataset.sources],
+            "weights": self.weights.model_dump(mode="json"),
+            "counter": [self.counter.name, self.counter.identity, self.counter.exact],
+            "limits": self.limits.to_json(),
+        }
+
+    def _tools(self) -> bytes | None:
+        declared: Any = self.dataset.tools
+        if declared is None:
+            return None
+        if isinstance(declared, FileRef):
+            declared = _read_json(self.root, declared, "dataset.tools")
+        try:
+            return canonical_tools(declared)
+        except ValueError as error:
+            raise SpecError("tools", str(error), path="dataset.tools") from None
+
+    def _template(self) -> list[Any] | None:
+        if self.dataset.messages is None:
+            return None
+        made = []
+        for n, message in enumerate(self.dataset.messages):
+            if isinstance(message.content, FileRef):
+                text = _read_text(self.root, message.content, f"dataset.messages[{n}].content")
+                message = message.model_copy(update={"content": text})
+            made.append(message)
+        return made
+
+    def _metadata_fields(self) -> tuple[str, ...]:
+        """Return the fields kept beside a row: declared ones, what the split goes by, what rules look at."""
+        by = self.dataset.split.by
+        used = [] if by in ("prompt", "row", "first_user") else [by]
+        used += [name for rule in self.weights.rules for name in rule.match.row or ()]
+        return tuple(dict.fromkeys([*self.dataset.metadata, *used]))
+
+    def _mapper(self) -> Mapper:
+        if self.messages is not None:
+            return TemplateRows(self.messages, self.fields, self.tools)
+        return ReadyRows(self.fields, self.weights.field)
+
+    def _rows(self, inputs: Sequence[InputFile], rows_id: str, *, use_cache: bool) -> tuple[Canonical, Any, Any, bool]:
+        """Return the canonical rows and token counts, from the cache where both are there."""
+        counts_id = content_id("counts", {"rows": rows_id, "counter": [self.counter.name, self.counter.identity]})
+        rows = self.cache.find("rows", rows_id) if use_cache else None
+        counted = self.cache.find("counts", counts_id) if use_cache else None
+        if rows is not None and counted is not None:
+            counts, extra, exact = load_counts(counted[1]["counts"])
+            return _canonical(*rows), counts, extra, exact
+        counting = Counting(self.counter)
+        entry = self.cache.create("rows", rows_id)
+        try:
+            metadata = entry.path("metadata.jsonl") if self.fields else None
+            builder = RowsBuilder(entry.path("canonical.jsonl"), metadata, counting, self.tools)
+            canonical = builder.build(inputs, self._mapper())
+            canonical.index.save(entry.path("index"))
+            entry.commit({"row_format": canonical.row_format, "rows_of": canonical.rows_of})
+        except BaseException:
+            entry.abandon()
+            raise
+        entry = self.cache.create("counts", counts_id)
+        counting.save(entry.path("counts"))
+        entry.commit({})
+        return canonical, counting.counts, counting.extra, counting.exact
+
+    def _files(
+        self, inputs: Sequence[InputFile], files_id: str, canonical: Canonical, counts: Any, extra: Any, exact: bool
+    ) -> Prepared:
+        parts = self._parts(inputs, canonical)
+        entry = self.cache.create("files", files_id)
+        try:
+            names = {name: entry.path(f"{name}.jsonl") for name in ("train", "valid", "test")}
+            records = entry.path("rows.jsonl")
+            writers = part_writers(parts, names)
+            paths = [source.path for source in inputs]
+            rendering = Rendering(canonical, parts, paths, self.weights, self.rules, self.limits, counts, extra, 0)
+            rendering.run(writers, records)
+            self._check_counts(rendering, writers, parts)
+            rendering.issues.raise_all()
+            overlap, problems = self._overlap(canonical, parts)
+            body = {
+                "parts": {w.role: part_json(w) for w in writers.values()},
+                "sources": [[i.path, i.sha256, i.bytes, n] for i, n in zip(inputs, canonical.rows_of, strict=True)],
+                "references": references(canonical, parts, TRAIN),
+                "problems": [asdict(p) for p in [*self._advice(writers), *problems]],
+                "overlap": overlap,
+                "counter": self.counter.name,
+                "exact": exact,
+                "row_format": canonical.row_format,
+                "dropped": rendering.dropped,
+            }
+            return from_json(json.loads(json.dumps(body)), entry.commit(body))
+        except BaseException:
+            entry.abandon()
+            raise
+
+    def _parts(self, inputs: Sequence[InputFile], canonical: Canonical) -> bytes:
+        """Return one part code per row: samples of sources, files bound to a part, the split."""
+        index = canonical.index
+        codes = {"train": TRAIN, "valid": VALID, "test": TEST}
+        homes = bytearray(codes[inputs[source].home] for source in index.source)
+        for group, source in enumerate(self.dataset.sources):
+            if source.fraction is None and source.count is None:
+                continue
+            among = [row for row, file in enumerate(index.source) if inputs[file].group == group]
+            sample([index.key(row) for row in range(len(index))], among, source, homes)
+        return bytes(assign(self._split_keys(inputs, canonical), bytes(homes), self.dataset.split))
+
+    def _split_keys(self, inputs: Sequence[InputFile], canonical: Canonical) -> list[bytes]:
+        index, by = canonical.index, self.dataset.split.by
+        if by == "row":
+            return [index.key(row) for row in range(len(index))]
+        if by == "prompt":
+            return [index.prompt(row) for row in range(len(index))]
+        if by == "first_user":
+            return list(_first_users(canonical))
+        return self._field_keys(inputs, canonical, by)
+
+    def _field_keys(self, inputs: Sequence[InputFile], canonical: Canonical, by: str) -> list[bytes]:
+        from ftspec.data.rows import encode
+
+        assert canonical.metadata is not None
+        index = canonical.index
+        keys: list[bytes] = []
+        missing: list[Problem] = []
+        with canonical.metadata.open("rb") as lines:
+            for row, line in enumerate(lines):
+                value = msgspec.json.decode(line).get(by)
+                keys.append(encode(value))
+                if value is None and len(missing) < 100:
+                    file = inputs[index.source[row]]
+                    message = f"no field {by}, which the split goes by"
+                    missing.append(Problem("missing_field", message, "dataset.split.by", file.path, index.line[row]))
+        if missing:
+            raise DataError.many(missing)
+        return keys
+
+    def _check_counts(self, rendering: Rendering, writers: Mapping[int, PartWriter], parts: bytes) -> None:
+        """Add problems of whole parts: too few rows, nothing drawn, a file too large."""
+        train, limits = writers[TRAIN], self.limits
+        if train.rows < limits.min_rows and not rendering.issues.shown:
+            message = f"{train.rows} rows to train on, {limits.name} needs at least {limits.min_rows}"
+            rendering.issues.add(Problem("n_rows", message, "dataset"))
+        asked = (("validation", VALID, self.dataset.split.validation), ("test", TEST, self.dataset.split.test))
+        for name, code, amount in asked:
+            if amount is None or isinstance(amount, PartFile):
+                continue
+            rows = sum(1 for part in parts if part == code)
+            if rows == 0:
+                message = f"no row falls into the {name} part ({amount} of {len(parts)} rows)"
+                rendering.issues.add(Problem("split", message, f"dataset.split.{name}"))
+            elif isinstance(amount, int) and rows < amount:
+                message = f"{amount} rows asked for, {rows} are left"
+                rendering.issues.add(Problem("split", message, f"dataset.split.{name}"))
+        for writer in writers.values():
+            if limits.max_file_bytes is not None and writer.size > limits.max_file_bytes and writer.role != "test":
+                message = (
+                    f"the {writer.role} file has {writer.size:,} bytes, {limits.name} takes {limits.max_file_bytes:,}"
+                )
+                rendering.issues.add(Problem("file_size", message, "dataset"))
+
+    def _advice(self, writers: Mapping[int, PartWriter]) -> Iterator[Problem]:
+        rows, advised = writers[TRAIN].rows, self.limits.advised_rows
+        if rows < advised:
+            fix = "50 to 100 good examples are a usual start"
+            message = f"{rows} rows to train on, fewer than {advised}"
+            yield Problem("few_rows", message, "dataset", fix=fix, severity="warning")
+
+    def _overlap(self, canonical: Canonical, parts: bytes) -> tuple[int, list[Problem]]:
+        """Return how many distinct prompts of the train part also stand in another part, and what to say about it."""
+        index = canonical.index
+        seen: dict[int, set[bytes]] = {TRAIN: set(), VALID: set(), TEST: set(), DROPPED: set()}
+        for row, part in enumerate(parts):
+            seen[part].add(index.prompt(row))
+        shared = {name: len(seen[TRAIN] & seen[code]) for name, code in (("validation", VALID), ("test", TEST))}
+        problems = [
+            Problem(
+                "leak",
+                f"{count} prompts of the training part also stand in the {name} part",
+                "dataset.split",
+                fix="split by: prompt keeps equal prompts together",
+                severity="warning",
+            )
+            for name, count in shared.items()
+            if count
+        ]
+        return len(seen[TRAIN] & (seen[VALID] | seen[TEST])), problems
+
+
+def _canonical(body: Any, files: Mapping[str, Path]) -> Canonical:
+    index = RowIndex.load(files["index"])
+    return Canonical(
+        index, files["canonical.jsonl"], files.get("metadata.jsonl"), body["row_format"], list(body["rows_of"])
+    )
+
+
+def _first_users(canonical: Canonical) -> Iterator[bytes]:
+    """Yield the content of every row's first user message as its key."""
+    from ftspec.data.rows import encode
+
+    with canonical.lines.open("rb") as lines:
+        for line in lines:
+            row = msgspec.json.decode(line)
+            messages = row.get("messages") or [{"role": "user", "content": row.get("prompt")}]
+            yield encode(next((m.get("content") for m in messages if m["role"] == "user"), None))
+
+
+def _read_text(root: Path, reference: FileRef, where: str) -> str:
+    try:
+        return (root / reference.file).read_text("utf-8").removesuffix("\n")
+    except FileNotFoundError:
+        raise SpecError("missing_file", f"{reference.file} does not exist", path=f"{where}.file") from None
+    except UnicodeDecodeError:
+        raise SpecError("not_utf8", f"{reference.file} is not UTF-8", path=f"{where}.file") from None
+
+
+def _read_json(root: Path, reference: FileRef, where: str) -> Any:
+    try:
+        return json.loads(_read_text(root, reference, where))
+    except ValueError as error:
+        raise SpecError("json", f"{reference.file}: {error}", path=where, file=reference.file) from None

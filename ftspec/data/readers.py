@@ -1,0 +1,192 @@
+r"""Reading source files row by row with the line each row starts on: jsonl, json, csv, plain or gzip.
+
+Rows of jsonl files are handed on as bytes, since chat rows are decoded straight into their shapes.
+Lines end at `\n` alone: U+2028 is legal inside a JSON string.
+"""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+
+from ftspec.data.sources import InputFile
+from ftspec.spec.errors import Problem
+
+MAX_LINE = 64 * 1024 * 1024
+_BLOCK = 4 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+class ReadError(Exception):
+    """A file cannot be read any further; holds the problem. Rows before it have been given out."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+Raw = bytes | dict[str, Any] | Problem
+
+
+def read(source: InputFile) -> Iterator[tuple[int, Raw]]:
+    """Yield `(line, row)`; a row is bytes (jsonl), an object, or the problem of a row that is neither.
+
+    Raises ReadError where the rest of the file cannot be read (truncated gzip, broken CSV or JSON).
+    """
+    reader = {"jsonl": _jsonl, "json": _json, "csv": _csv}[source.format]
+    try:
+        with _open(source) as stream:
+            yield from reader(stream, source.path)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        cut = isinstance(error, EOFError)
+        message = "the gzip file is cut off" if cut else f"not a valid gzip file: {error}"
+        fix = "copy or download it again"
+        raise ReadError(Problem("truncated" if cut else "gzip", message, file=source.path, fix=fix)) from error
+    except OSError as error:
+        message = f"cannot read {source.path}: {error.strerror or error}"
+        raise ReadError(Problem("unreadable_file", message, file=source.path)) from error
+
+
+def _open(source: InputFile) -> Any:
+    if source.gzip:
+        return gzip.open(source.real, "rb")
+    return source.real.open("rb")
+
+
+def _jsonl(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
+    number = 0
+    for lines in _blocks(stream):
+        for line in lines:
+            number += 1
+            if number == 1 and line.startswith(_BOM):
+                line = line[3:]
+            if len(line) > MAX_LINE:
+                yield (
+                    number,
+                    Problem("huge_line", f"the line is longer than {MAX_LINE >> 20} MB", file=path, line=number),
+                )
+            elif line and not line.isspace():
+                yield number, line
+
+
+def _blocks(stream: IO[bytes]) -> Iterator[list[bytes]]:
+    r"""Yield lists of whole lines without their `\n`; a line that is too long is cut, its rest skipped."""
+    while block := stream.read(_BLOCK):
+        if not block.endswith(b"\n"):
+            block += stream.readline(MAX_LINE)
+            rest = block
+            while rest and not rest.endswith(b"\n"):
+                rest = stream.readline(_BLOCK)
+        yield block.removesuffix(b"\n").split(b"\n")
+
+
+def _json(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
+    data = stream.read().removeprefix(_BOM)
+    try:
+        rows = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise ReadError(_json_problem(data, path)) from None
+    at, line = 0, 1
+    for row in rows:
+        piece = bytes(row)
+        start = data.index(piece, at)
+        line += data.count(b"\n", at, start)
+        yield line, piece
+        at = start + len(piece)
+        line += piece.count(b"\n")
+
+
+def _json_problem(data: bytes, path: str) -> Problem:
+    whole = json_problem(data, path)
+    if whole is not None:
+        return whole
+    fix = "a .json source is one list of objects; one object a line is format: jsonl"
+    return Problem("not_a_list", "the file is not a JSON list", file=path, line=1, fix=fix)
+
+
+def json_problem(data: bytes, path: str, line: int = 1) -> Problem | None:
+    """Return what is wrong with a JSON text, with its line and column (characters), or None where it is well formed."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row, column = data.count(b"\n", 0, error.start), error.start - data.rfind(b"\n", 0, error.start)
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        return Problem("not_utf8", message, file=path, line=line + row, column=column, fix="save the file as UTF-8")
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        code, message, fix = _worded(text, error)
+        return Problem(code, message, file=path, line=line + error.lineno - 1, column=error.colno, fix=fix)
+    except _NotANumberError as error:
+        return Problem("json", f"{error} is not JSON", file=path, line=line, fix="leave the value out or write null")
+    except RecursionError:
+        return Problem("json", "values are nested too deeply", file=path, line=line)
+    return None
+
+
+class _NotANumberError(ValueError):
+    """NaN or an infinity."""
+
+
+def _refuse(name: str) -> None:
+    raise _NotANumberError(name)
+
+
+def _worded(text: str, error: json.JSONDecodeError) -> tuple[str, str, str]:
+    if "\x00" in text:
+        return "nul", "the text holds NUL characters", "the file is damaged, or saved as UTF-16: save it as UTF-8"
+    if error.msg == "Extra data":
+        return "json", "more text after the end of the JSON value", "one JSON object a line"
+    return "json", f"broken JSON: {error.msg[0].lower()}{error.msg[1:]}", ""
+
+
+def _csv(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    try:
+        yield from _csv_rows(text, path)
+    finally:
+        text.detach()
+
+
+def _csv_rows(text: io.TextIOWrapper, path: str) -> Iterator[tuple[int, Raw]]:
+    csv.field_size_limit(MAX_LINE)
+    reader = csv.reader(text, strict=True)
+    start = 1
+    try:
+        header = next(reader, [])
+        _check_header(header, path)
+        start = reader.line_num + 1
+        for values in reader:
+            if values:
+                yield start, _csv_row(header, values, path, start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        worded = "a quote is never closed" if "unexpected end" in str(error) else str(error)
+        raise ReadError(Problem("csv", f"broken CSV: {worded}", file=path, line=start)) from error
+    except UnicodeDecodeError as error:
+        message = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+        fix = "save the file as UTF-8"
+        raise ReadError(Problem("not_utf8", message, file=path, line=start, fix=fix)) from error
+
+
+def _check_header(header: list[str], path: str) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if not any(header) or "" in header or twice:
+        message = f"column {twice[0]!r} occurs twice" if twice and twice != [""] else "a column has no name"
+        raise ReadError(
+            Problem("csv", message, file=path, line=1, fix="the first line of a CSV file names its columns")
+        )
+
+
+def _csv_row(header: list[str], values: list[str], path: str, line: int) -> Raw:
+    if len(values) != len(header):
+        message = f"{len(values)} values for {len(header)} columns"
+        return Problem("csv", message, file=path, line=line, fix="quote values that hold a comma or a line break")
+    if any("\x00" in value for value in values):
+        return Problem("nul", "the row holds NUL characters", file=path, line=line)
+    return dict(zip(header, values, strict=True))

@@ -1,0 +1,220 @@
+"""Sources to canonical rows: every row decoded, checked, keyed, counted and written once, weights left out.
+
+The result depends on sources, template, tools, metadata names and limits alone, so every weight policy, split and sweep
+over them shares it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from ftspec.data.chat import LETTER, ROLE, ChatRow, CompletionRow, prompt_end, text_of
+from ftspec.data.counting import Counting
+from ftspec.data.index import ANSWER, KEY, NO_ANSWER, RowIndex
+from ftspec.data.issues import Issues, TooManyBadRowsError
+from ftspec.data.messages import BadRowError, Mapper
+from ftspec.data.readers import ReadError, read
+from ftspec.data.sources import InputFile
+from ftspec.spec.errors import Problem, StorageError
+
+_BUFFER = 1 << 20
+encode = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass
+class Canonical:
+    """The rows of a data set: `lines` is their canonical file without weights, `metadata` one object a row or None."""
+
+    index: RowIndex
+    lines: Path
+    metadata: Path | None
+    row_format: str
+    rows_of: list[int] = field(default_factory=list)
+
+
+class RowsBuilder:
+    """Takes rows one by one and writes the canonical file."""
+
+    def __init__(self, lines: Path, metadata: Path | None, counting: Counting | None, tools: bytes | None) -> None:
+        self.index = RowIndex()
+        self.issues = Issues()
+        self.row_format = ""
+        self._counting = counting
+        self._tools = tools
+        self._tools_memo: dict[bytes, Raw] = {}
+        self._structure: dict[str, list[tuple[str, str, str]]] = {}
+        self._lines_path, self._metadata_path = lines, metadata
+        self._offset = 0
+
+    def build(self, inputs: Sequence[InputFile], mapper: Mapper) -> Canonical:
+        """Read everything. Raises DataError with the problems of all rows, StorageError where the disk refuses."""
+        rows_of: list[int] = []
+        try:
+            with self._lines_path.open("wb", _BUFFER) as lines:
+                metadata = self._metadata_path.open("wb", _BUFFER) if self._metadata_path else None
+                try:
+                    for number, source in enumerate(inputs):
+                        before = len(self.index)
+                        self._read_source(number, source, mapper, lines, metadata)
+                        rows_of.append(len(self.index) - before)
+                finally:
+                    if metadata is not None:
+                        metadata.close()
+        except TooManyBadRowsError:
+            self.issues.raise_all(gave_up=True)
+        except OSError as error:
+            raise StorageError.of(error, self._lines_path) from error
+        self.issues.raise_all()
+        if self._counting is not None:
+            self._counting.flush()
+        return Canonical(self.index, self._lines_path, self._metadata_path, self.row_format or "chat", rows_of)
+
+    def _read_source(self, number: int, source: InputFile, mapper: Mapper, lines: Any, metadata: Any) -> None:
+        before = len(self.index)
+        bad = self.issues.bad_rows
+        try:
+            for line, raw in read(source):
+                try:
+                    if isinstance(raw, Problem):
+                        raise BadRowError([raw])
+                    row, extra = mapper(raw, source.path, line)
+                    data = self._add(row, source.path, line)
+                except BadRowError as error:
+                    self.issues.add_row(error.problems)
+                    continue
+                self.index.source.append(number)
+                self.index.line.append(line)
+                self.index.start.append(self._offset)
+                self._offset += len(data) + 1
+                lines.write(data)
+                lines.write(b"\n")
+                if metadata is not None:
+                    metadata.write(encode(extra) + b"\n")
+        except ReadError as failure:
+            self.issues.add_row([failure.problem])
+        if len(self.index) == before and self.issues.bad_rows == bad:
+            self.issues.add(Problem("empty_file", f"{source.path} holds no rows", f"{source.where}.path", source.path))
+
+    def _add(self, row: ChatRow | CompletionRow, file: str, line: int) -> bytes:
+        """Check, key and count one row; return its canonical bytes. Nothing is kept of a bad row."""
+        form = "chat" if isinstance(row, ChatRow) else "completion"
+        if form != self.row_format:
+            if self.row_format:
+                message = f"a {form} row among {self.row_format} rows"
+                raise BadRowError([Problem("format", message, "", file, line, fix="all rows have one format")])
+            self.row_format = form
+        return self._add_chat(row, file, line) if isinstance(row, ChatRow) else self._add_completion(row, file, line)
+
+    def _add_chat(self, row: ChatRow, file: str, line: int) -> bytes:
+        messages: list[Any] = row.messages
+        letters = "".join([LETTER[type(m)] for m in messages])
+        problems = self._check(letters, messages, file, line)
+        given = "".join(["." if m.weight is None else "1" if m.weight else "0" for m in messages])
+        for message in messages:
+            message.weight = None
+        row.tools, tools = self._canonical_tools(row, file, line, problems)
+        if problems:
+            raise BadRowError(problems)
+        data = encode(row)
+        end = prompt_end(letters)
+        asked = [m for m, letter in zip(messages[:end], letters, strict=False) if letter not in "sd"]
+        last = messages[letters.rfind("a")].content
+        index = self.index
+        index.size.append(len(messages))
+        index.letters += letters.encode()
+        index.given += given.encode()
+        index.row_key += hashlib.blake2b(data, digest_size=KEY).digest()
+        index.prompt_key += hashlib.blake2b(encode(asked), digest_size=KEY).digest()
+        index.answer_key += answer_key(last if last is None or isinstance(last, str) else text_of(last))
+        if self._counting is not None:
+            self._counting.add_chat(messages, tools)
+        return data
+
+    def _add_completion(self, row: CompletionRow, file: str, line: int) -> bytes:
+        if not row.completion:
+            raise BadRowError([Problem("completions", "the completion is empty", "completion", file, line)])
+        data = encode({"completion": row.completion, "prompt": row.prompt})
+        index = self.index
+        index.size.append(2)
+        index.letters += b"ua"
+        index.given += b".."
+        index.row_key += hashlib.blake2b(data, digest_size=KEY).digest()
+        index.prompt_key += hashlib.blake2b(encode(row.prompt), digest_size=KEY).digest()
+        index.answer_key += answer_key(row.completion)
+        if self._counting is not None:
+            self._counting.add_completion(row.prompt, row.completion)
+        return data
+
+    def _check(self, letters: str, messages: list[Any], file: str, line: int) -> list[Problem]:
+        """Return what is wrong with the order of roles (looked up by their letters) and with assistants' contents."""
+        wrong = self._structure.get(letters)
+        if wrong is None:
+            wrong = structure(letters)
+            if len(self._structure) < 10_000:
+                self._structure[letters] = wrong
+        problems = [Problem(code, message, path, file, line) for code, message, path in wrong]
+        for n, message in enumerate(messages):
+            if message.content is None and not message.tool_calls and message.refusal is None:
+                text = "an assistant message needs content, tool_calls or a refusal"
+                problems.append(Problem("content", text, f"messages[{n}].content", file, line))
+        return problems
+
+    def _canonical_tools(self, row: ChatRow, file: str, line: int, problems: list[Problem]) -> tuple[Any, Raw | None]:
+        if row.tools is UNSET:
+            if self._tools is None:
+                return UNSET, None
+            tools = Raw(self._tools)
+            return tools, tools
+        data = bytes(row.tools)
+        if self._tools is not None and data != self._tools:
+            message = "the row has tools, and so has dataset.tools"
+            problems.append(Problem("tools", message, "tools", file, line, fix="keep one of them"))
+        known = self._tools_memo.get(data)
+        if known is None:
+            try:
+                known = Raw(canonical_tools(msgspec.json.decode(data)))
+            except ValueError as error:
+                problems.append(Problem("tools", str(error), "tools", file, line))
+                return UNSET, None
+            if len(self._tools_memo) >= 1000:
+                self._tools_memo.clear()
+            self._tools_memo[data] = known
+        return known, known
+
+
+def structure(letters: str) -> list[tuple[str, str, str]]:
+    """Return (code, message, path) for an order of roles that cannot be trained on."""
+    if not letters:
+        return [("messages", "must be a list with at least one message", "messages")]
+    if "a" not in letters:
+        return [("assistant", "the row has no assistant message", "messages")]
+    if not letters.endswith("a"):
+        role = ROLE[letters[-1]]
+        return [("last_message", f"the last message is {role}, not assistant", f"messages[{len(letters) - 1}].role")]
+    return []
+
+
+def canonical_tools(tools: Any) -> bytes:
+    """Return tool definitions as RFC 8785 JSON. Raises ValueError for anything but a list of function definitions."""
+    import rfc8785
+
+    if not isinstance(tools, list) or not 1 <= len(tools) <= 128:
+        raise ValueError("tools must be a list of 1 to 128 function definitions")
+    for n, tool in enumerate(tools):
+        function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise ValueError(f'tools[{n}] is not {{"type": "function", "function": {{"name": ...}}}}')
+    try:
+        return rfc8785.dumps(tools)
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise ValueError(f"tools cannot be written as canonical JSON: {error}") from error
+
+
+def answer_key(text: str | None) -> bytes:
+    """Return 8 bytes for the last assistant text, zeros for none."""
+    return hashlib.blake2b(text.encode(), digest_size=ANSWER).digest() if text is not None else NO_ANSWER

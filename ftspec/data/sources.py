@@ -1,0 +1,163 @@
+"""Which files a data set is made of: globs, digests with a memo, pins, and what to say about a missing file."""
+
+import difflib
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from ftspec.data.cache import Cache, content_id
+from ftspec.spec.dataset import Dataset, PartFile, Source
+from ftspec.spec.errors import DataError, Problem, UnsafeError
+from ftspec.storage import sha256_file
+
+Format = Literal["jsonl", "json", "csv"]
+Home = Literal["train", "valid", "test"]
+_SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv"}
+_TICK = 20_000_000  # ns; a file written within one tick of its digest could change unseen
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file to read. `where` is the spec path of its source, `group` its number, `home` the part it is bound to."""
+
+    path: str
+    real: Path
+    sha256: str
+    bytes: int
+    format: Format
+    gzip: bool
+    where: str
+    group: int
+    home: Home = "train"
+
+
+def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
+    """Return the files of `dataset`, globs in sorted order, part files last.
+
+    Raises DataError with every missing, empty or altered file at once, UnsafeError for a path outside `root`.
+    """
+    problems: list[Problem] = []
+    found: list[InputFile] = []
+    wanted: list[tuple[Source, str, Home]] = [
+        (source, f"dataset.sources[{n}]", "train") for n, source in enumerate(dataset.sources)
+    ]
+    split = dataset.split
+    homes: tuple[tuple[str, Home, Any], ...] = (
+        ("validation", "valid", split.validation),
+        ("test", "test", split.test),
+    )
+    for key, home, part in homes:
+        if isinstance(part, PartFile):
+            wanted.append((Source(path=part.path), f"dataset.split.{key}", home))
+    for group, (source, where, home) in enumerate(wanted):
+        for path in _expand(source.path, root, where, problems):
+            made = _input(path, source, root, cache, (where, group, home), problems)
+            found += [made] if made else []
+    if problems:
+        raise DataError.many(problems)
+    return found
+
+
+def _expand(pattern: str, root: Path, where: str, problems: list[Problem]) -> list[str]:
+    pure = PurePosixPath(pattern)
+    if pure.is_absolute() or ".." in pure.parts or pattern.startswith("~"):
+        message = f"{pattern!r} lies outside the project"
+        fix = "write a path relative to the project's root; a link inside the project may point elsewhere"
+        raise UnsafeError("outside_project", message, path=f"{where}.path", fix=fix)
+    if not any(mark in pattern for mark in "*?["):
+        return [pattern]
+    matches = sorted(p.relative_to(root).as_posix() for p in root.glob(pattern) if p.is_file())
+    if not matches:
+        problems.append(Problem("missing_file", f"no file matches {pattern!r}", f"{where}.path"))
+    return matches
+
+
+def _input(
+    path: str, source: Source, root: Path, cache: Cache, place: tuple[str, int, Home], problems: list[Problem]
+) -> InputFile | None:
+    where, group, home = place
+    real = root / path
+    spec_path = f"{where}.path"
+    try:
+        if not real.is_file():
+            problems.append(_missing(path, real, root, spec_path))
+            return None
+        sha256, size = _digest(real, cache)
+    except OSError as error:
+        reason = error.strerror or error
+        problems.append(Problem("unreadable_file", f"cannot read {path}: {reason}", spec_path, file=path))
+        return None
+    if size == 0:
+        problems.append(Problem("empty_file", f"{path} is empty", spec_path, file=path))
+        return None
+    if source.sha256 and source.sha256 != sha256:
+        message = f"{path} has sha256 {sha256[:12]}..., pinned is {source.sha256[:12]}..."
+        fix = f"get the pinned file again, or pin this one: sha256: {sha256}"
+        problems.append(Problem("pin", message, f"{where}.sha256", file=path, fix=fix))
+        return None
+    form = _format(path, source)
+    if form is None:
+        message = f"cannot tell the format of {path} by its name"
+        problems.append(Problem("format", message, spec_path, fix="add format: jsonl, json or csv"))
+        return None
+    return InputFile(path, real, sha256, size, form, path.endswith(".gz"), where, group, home)
+
+
+def _format(path: str, source: Source) -> Format | None:
+    if source.format != "auto":
+        return source.format
+    return _SUFFIXES.get(PurePosixPath(path.removesuffix(".gz")).suffix.lower())
+
+
+def _missing(path: str, real: Path, root: Path, where: str) -> Problem:
+    if real.is_dir():
+        return Problem("missing_file", f"{path} is a folder", where, fix=f"name its files: {path.rstrip('/')}/*.jsonl")
+    return Problem("missing_file", f"{path} does not exist", where, fix=_suggestion(path, root))
+
+
+def _suggestion(path: str, root: Path) -> str:
+    """Return "did you mean ..." over data files nearby; looks at few folders, so that a large project costs nothing."""
+    pure = PurePosixPath(path)
+    names: list[str] = []
+    for folder in dict.fromkeys([root / pure.parent, root / "data", root]):
+        if folder.is_dir():
+            entries = sorted(folder.iterdir())[:1000]
+            names += [p.relative_to(root).as_posix() for p in entries if p.is_file() and not p.name.startswith(".")]
+    close = difflib.get_close_matches(path, names, n=1, cutoff=0.6)
+    if not close:
+        by_name = {PurePosixPath(name).name: name for name in names}
+        close = [by_name[hit] for hit in difflib.get_close_matches(pure.name, by_name, n=1, cutoff=0.6)]
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _digest(real: Path, cache: Cache) -> tuple[str, int]:
+    """Return sha256 and size; a file whose (real path, size, mtime, inode) is known is not read."""
+    stat = os.stat(real)
+    key = [os.path.realpath(real), stat.st_size, str(stat.st_mtime_ns), stat.st_ino]
+    name = content_id("source", key)
+    known = cache.recall("source", name)
+    if isinstance(known, dict) and isinstance(known.get("sha256"), str) and len(known["sha256"]) == 64:
+        return known["sha256"], stat.st_size
+    age = time.time_ns() - stat.st_mtime_ns
+    if 0 <= age < _TICK:
+        time.sleep((_TICK - age) / 1e9)
+    sha256 = sha256_file(real)
+    after = os.stat(real)
+    if (after.st_size, after.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+        return sha256, after.st_size
+    if age >= 0:
+        cache.remember("source", name, {"sha256": sha256})
+    return sha256, stat.st_size
+
+
+def texts_digest(texts: Sequence[str]) -> str:
+    """Return the hex sha256 of several texts, unambiguous about where one ends."""
+    state = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        state.update(len(data).to_bytes(8, "big") + data)
+    return state.hexdigest()

@@ -1,0 +1,79 @@
+"""Which part a row belongs to: a keyed hash of its key decides, never an order, so insertions move nobody else.
+
+u = first 8 bytes of blake2b(key), keyed by part and salt. A share takes the rows with u below it, a count those
+with the smallest u, whole groups at a time. Test is drawn first and each part has its own salt prefix.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from ftspec.data.index import DROPPED, TEST, TRAIN, VALID
+from ftspec.spec.dataset import PartFile, Source, Split
+
+
+def threshold(share: float) -> int:
+    """Return floor(share * 2**64), exact for the decimal as written."""
+    return int(Fraction(repr(share)) * 2**64)
+
+
+def draw(key: bytes, purpose: str, salt: str) -> int:
+    """Return u of a key, 0 <= u < 2**64."""
+    secret = f"{purpose}:{salt}".encode()
+    if len(secret) > hashlib.blake2b.MAX_KEY_SIZE:
+        secret = hashlib.blake2b(secret, digest_size=32).digest()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8, key=secret).digest(), "big")
+
+
+def choose(keys: Sequence[bytes], among: Sequence[int], amount: float | int, purpose: str, salt: str) -> set[bytes]:
+    """Return the keys (groups) that are drawn: a share of all, or enough of the smallest for `amount` rows.
+
+    `keys` has one key per row, `among` the rows to choose from.
+    """
+    sizes: dict[bytes, int] = {}
+    for row in among:
+        sizes[keys[row]] = sizes.get(keys[row], 0) + 1
+    drawn = {key: draw(key, purpose, salt) for key in sizes}
+    if isinstance(amount, float):
+        below = threshold(amount)
+        return {key for key, u in drawn.items() if u < below}
+    taken: set[bytes] = set()
+    rows = 0
+    for key in sorted(drawn, key=lambda key: (drawn[key], key)):
+        if rows >= amount:
+            break
+        taken.add(key)
+        rows += sizes[key]
+    return taken
+
+
+def assign(keys: Sequence[bytes], homes: bytes, split: Split) -> bytearray:
+    """Return one part code per row. `homes` says where rows come from: TRAIN (to be divided), VALID, TEST, DROPPED."""
+    parts = bytearray(homes)
+    plan: tuple[tuple[int, str, Any], ...] = ((TEST, "test", split.test), (VALID, "validation", split.validation))
+    for code, purpose, amount in plan:
+        if amount is None or isinstance(amount, PartFile):
+            continue
+        among = [row for row, part in enumerate(parts) if part == TRAIN]
+        chosen = choose(keys, among, amount, purpose, split.salt)
+        for row in among:
+            if keys[row] in chosen:
+                parts[row] = code
+    return parts
+
+
+def sample(row_keys: Sequence[bytes], among: Sequence[int], source: Source, parts: bytearray) -> None:
+    """Keep the declared share or count of a source's rows, by the hash of the row, and mark the others as dropped."""
+    amount: float | int | None = source.count if source.fraction is None else source.fraction
+    if amount is None or (amount == 1.0 and source.fraction is not None):
+        return
+    purpose = f"source:{source.path}"
+    if isinstance(amount, float):
+        below = threshold(amount)
+        dropped = [row for row in among if draw(row_keys[row], purpose, "") >= below]
+    else:
+        order = sorted(among, key=lambda row: (draw(row_keys[row], purpose, ""), row_keys[row], row))
+        dropped = order[amount:]
+    for row in dropped:
+        parts[row] = DROPPED
