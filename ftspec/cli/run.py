@@ -34,7 +34,8 @@ def command(words: tuple[str, ...], only: tuple[str, ...], yes: bool, accept_unk
     options = RunOptions(only=chosen, yes=yes, accept_unknown=accept_unknown)
     with display(is_live()) as show:
         report = asyncio.run(execute(plan, options, show))
-    results = collect(make_plan(target.project, target.name, target.overrides))
+    after = plan if plan.nothing_to_do else make_plan(target.project, target.name, target.overrides)
+    results = collect(after)
     if as_json:
         echo_json(results.to_json() | {"outcomes": {o.label: o.outcome for o in report.outcomes}})
     else:

@@ -57,12 +57,7 @@ class GeneratorProcess:
             return
         assert process.stdin is not None
         process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), GRACE_SECONDS)
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await _ended(process)
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -116,9 +111,7 @@ class GeneratorProcess:
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
         finally:  # end of file, or a line that is no answer: nothing more comes from this process
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _ended(process)
             for waiting in self._open.values():
                 if not waiting.done():
                     waiting.set_exception(ProcessGone())
@@ -127,6 +120,20 @@ class GeneratorProcess:
         assert process.stderr is not None
         async for line in process.stderr:
             self._stderr.append(line.decode(errors="replace").rstrip())
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for the process to end, and kill it where that takes too long.
+
+    Not killed at once: a signal to a process that is just ending makes the standard library reap it behind the back of
+    asyncio's child watcher, which then complains of an unknown child.
+    """
+    try:
+        await asyncio.wait_for(process.wait(), GRACE_SECONDS)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 class GeneratorPool:

@@ -56,7 +56,7 @@ class BlobStore:
         except OSError as error:
             raise StorageError.of(error, target) from error
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 temporary.unlink()
         return sha256
 

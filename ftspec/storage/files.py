@@ -38,7 +38,7 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
                 os.fsync(stream.fileno())
             os.replace(temporary, path)
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(temporary)
         sync_folder(path.parent)
     except OSError as error:

@@ -202,11 +202,11 @@ def _compare_with_baseline(
     found: dict[str, dict[str, Comparison]] = {}
     for key, members in families.items():
         against = baselines.get(key)
-        arm = against.suite.suite.baseline if against else None
-        if against is None or arm is None or arm not in against.scores.arms:
+        base_arm = against.suite.suite.baseline if against else None
+        if against is None or base_arm is None or base_arm not in against.scores.arms:
             continue
         settings = against.suite.suite.suite.compare
-        compared = compare_all(against.measured(arm, arm), [m for _, m in members], settings)
+        compared = compare_all(against.measured(base_arm, base_arm), [m for _, m in members], settings)
         for (train, _), comparison in zip(members, compared, strict=True):
             found.setdefault(train, {})[key[0]] = comparison
     return found

@@ -90,11 +90,10 @@ async def execute(plan: Plan, options: RunOptions = RunOptions(), emit: Emit = s
     """
     started = time.monotonic()
     check_budget(plan, options)
+    if plan.nothing_to_do:
+        return RunReport(tuple(_reused(run) for run in plan.runs), (0, 0), time.monotonic() - started)
     counts = plan.counts
     emit(Planned(experiment=plan.name, runs=len(plan.runs), to_train=counts["train"], reused=counts["reuse"]))
-    if plan.nothing_to_do:
-        outcomes = tuple(_reused(run) for run in plan.runs)
-        return RunReport(outcomes, (0, 0), time.monotonic() - started)
     checked = _check_expansion(plan, emit)
     directories = record_runs(plan)
     outcomes = await _execute(plan, directories, frozenset(options.only), emit)

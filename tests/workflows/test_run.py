@@ -14,6 +14,12 @@ import pytest
 DemoFactory = Callable[..., Any]
 
 
+def outcome(run: Any) -> Any:
+    """What a run must show again; only the name of the tuned model is another one in another server."""
+    arms = {suite: scores["arms"]["tuned"] for suite, scores in run["scores"].items()}
+    return run["label"], run["valid_loss"], {s: {k: v for k, v in a.items() if k != "model"} for s, a in arms.items()}
+
+
 def test_a_sweep_is_trained_scored_and_then_left_alone(demo: Any) -> None:
     first = demo.json("run", "demo")
     assert {run["label"]: run["status"] for run in first["runs"]} == {"epochs=1": "trained", "epochs=2": "trained"}
@@ -114,9 +120,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_scores(make_demo: DemoFac
     assert reference.ftspec("run", "demo").returncode == 0
     assert len(reference.jobs()) == 2
     again = reference.json("run", "demo")
-    assert [(r["label"], r["scores"], r["valid_loss"]) for r in again["runs"]] == [
-        (r["label"], r["scores"], r["valid_loss"]) for r in expected["runs"]
-    ]
+    assert [outcome(run) for run in again["runs"]] == [outcome(run) for run in expected["runs"]]
     assert again["baselines"] == expected["baselines"]
 
 

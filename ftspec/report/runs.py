@@ -1,0 +1,74 @@
+"""Runs on disk for a terminal: the table of `ls`, the page of `show`."""
+
+from collections.abc import Iterator, Sequence
+
+from ftspec.report.problems import visible
+from ftspec.report.style import columns, duration, interval, paint, sparkline, usd
+from ftspec.workflows.look import ListedRun, ShownRun, short_digest
+
+_STATUS = {"trained": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red"}
+
+
+def list_lines(runs: Sequence[ListedRun], *, colour: bool) -> Iterator[str]:
+    """Yield the table: one row a run, with the primary metric of each suite."""
+    suites = sorted({score.suite for run in runs for score in run.scores})
+    head = ["experiment", "run", "status", "valid loss", *suites, "time", "digest"]
+    rows = [[paint(cell, "dim", colour) for cell in head]]
+    for run in runs:
+        scores = {score.suite: interval(score.value, score.low, score.high) for score in run.scores}
+        loss = "-" if run.valid_loss is None else f"{run.valid_loss:.3f}"
+        status = paint(run.status, _STATUS[run.status], colour) if run.status in _STATUS else run.status
+        time = "-" if run.seconds is None else duration(run.seconds)
+        cells = [visible(run.experiment), visible(run.label), status, loss]
+        rows.append([*cells, *(scores.get(suite, "-") for suite in suites), time, short_digest(run)])
+    yield from columns(rows, right=frozenset({3}), gap="  ")
+    for run in runs:
+        if run.problem:
+            yield paint(f"{run.folder}: {visible(run.problem)}", "red", colour)
+
+
+def show_lines(shown: ShownRun, *, colour: bool) -> Iterator[str]:
+    """Yield one run: what it was, its data, its attempts, its scores."""
+    run, facts = shown.listed, shown.facts
+
+    def line(name: str, text: str) -> str:
+        return f"{paint(name.ljust(9), 'dim', colour)} {text}"
+
+    yield line("run", f"{paint(visible(run.experiment), 'bold', colour)} / {visible(run.label)}   {run.status}")
+    yield line("folder", str(run.folder))
+    base = facts.get("base", {})
+    yield line("model", f"{base.get('requested')} ({base.get('model')})")
+    for role, part in facts.get("data", {}).items():
+        tokens = f"{part['learned_tokens']:,} of {part['tokens']:,} tokens learned" if role == "train" else ""
+        yield line(role, f"{part['rows']:,} rows   {tokens}   sha256 {part['sha256'][:12]}")
+    digests = facts.get("digests", {})
+    yield line("digests", f"train {str(digests.get('train'))[7:19]}   data {str(digests.get('data'))[7:19]}")
+    git = facts.get("git", {})
+    dirty = ", with uncommitted changes" if git.get("dirty") else ""
+    yield line("git", f"{git['commit'][:12]}{dirty}" if git.get("commit") else "no repository when it was planned")
+    for attempt in shown.attempts:
+        yield line(f"try {attempt['number']:03d}", _attempt(attempt))
+    if shown.losses:
+        first, last = shown.losses[0], shown.losses[-1]
+        yield line("loss", f"train {first:.3f} {sparkline(list(shown.losses), 24)} {last:.3f}   valid {run.valid_loss}")
+    for score in run.scores:
+        value = interval(score.value, score.low, score.high)
+        yield line(
+            "score", f"{score.suite}: {score.metric} {value} on {score.n} items   eval {score.eval_digest[7:19]}"
+        )
+    yield line("config", str(run.folder / "config.yaml"))
+
+
+def _attempt(attempt: dict[str, object]) -> str:
+    if "outcome" not in attempt:
+        return "interrupted: the same `ftspec run` goes on with it"
+    parts = [str(attempt["outcome"]), f"job {attempt.get('job')}", f"model {attempt.get('model')}"]
+    resolved = attempt.get("resolved")
+    if isinstance(resolved, dict):
+        parts.append(", ".join(f"{key} {value}" for key, value in resolved.items()))
+    cost = attempt.get("usd")
+    parts.append(usd(cost if isinstance(cost, int | float) else None))
+    error = attempt.get("error")
+    if isinstance(error, dict):
+        parts.append(visible(str(error.get("message"))))
+    return "   ".join(parts)
