@@ -111,16 +111,16 @@ async def follow(
     *,
     subject: str,
     emit: Emit,
-    after_first_poll: Callable[[], Awaitable[None]],
+    while_settling: Callable[[], Awaitable[None]],
 ) -> tuple[Job, dict[str, Any], EventTail]:
-    """Poll until the job is over; return it, its raw JSON and its events.
+    """Poll until the job is over; return it, its raw JSON and its events. `while_settling` runs at first polls.
 
     Raises ProviderError `no_progress` when nothing new was seen for `pace.patience` seconds, CallFailed when the host
     stays unreachable as long: the job goes on, and the same command finds it again.
     """
     pace = connection.pace
     tail = EventTail(connection, job_id, subject, emit)
-    status, wait, first = "", pace.poll_first, True
+    status, wait = "", pace.poll_first
     started = quiet_since = time.monotonic()
     while True:
         news = False
@@ -137,9 +137,8 @@ async def follow(
             if now in TERMINAL:
                 await tail.read_all()
                 return job, raw, tail
-            if first:
-                first = False
-                await after_first_poll()
+            if time.monotonic() - started < pace.settle:
+                await while_settling()
         except CallFailed as error:
             settling = error.error_class is ErrorClass.MISSING and time.monotonic() - started < pace.settle
             if not settling and error.error_class is not ErrorClass.TRANSIENT:

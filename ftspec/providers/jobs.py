@@ -99,6 +99,7 @@ class _Training:
         self.blobs, self.emit = blobs, emit
         self.finder = Finder(connection, journal)
         self.started = time.monotonic()
+        self.told: set[str] = set()
 
     async def run(self) -> TrainResult:
         job, adopted = await self._ensure_job()
@@ -109,7 +110,7 @@ class _Training:
             await self._end_duplicates(job.id)
 
         ended, raw, tail = await follow(
-            self.connection, job.id, subject=subject, emit=self.emit, after_first_poll=end_duplicates
+            self.connection, job.id, subject=subject, emit=self.emit, while_settling=end_duplicates
         )
         await end_duplicates()
         left = Harvest()
@@ -258,11 +259,14 @@ class _Training:
         if not known.ambiguous and known.posts < 2:
             return
         for job, _ in await self.finder.all():
-            if job.id == kept or status_of(self.connection, job) in TERMINAL:
+            if job.id == kept or job.id in self.told:
                 continue
-            await _cancel(self.connection, job.id)
-            self.journal.append("duplicate", id=job.id, kept=kept)
-            message = f"the host made the job twice; kept {kept}, cancelled {job.id}"
+            self.told.add(job.id)
+            status = status_of(self.connection, job)
+            if status not in TERMINAL:
+                status = await _cancel(self.connection, job.id)
+            self.journal.append("duplicate", id=job.id, kept=kept, status=status)
+            message = f"the host made the job twice; kept {kept}, the other is {job.id}, {status}"
             self.emit(Notice(level="warning", code="duplicate_job", message=message, subject=self.request.subject))
 
 

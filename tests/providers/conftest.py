@@ -1,8 +1,10 @@
 """A connection over the real server with the timed engine, at a pace that wastes no time."""
 
 import asyncio
+import base64
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +32,7 @@ FAST = Pace(
     call_timeout=5.0,
     post_timeout=0.3,
     upload_timeout=0.5,
-    settle=0.2,
+    settle=1.0,
     warm_up=0.5,
     patience=20.0,
 )
@@ -140,6 +142,189 @@ class Place:
 
     async def cancel(self, connection: Connection, name: str = "001") -> str | None:
         return await cancel(connection, self.attempt(name))
+
+
+class Weather:
+    """ASGI middleware that misbehaves as hosts do. `choose(method, path)` names a fault for a request, or None.
+
+    Standing faults (`standing`) change every answer of their kind: how a host is, not what happens to a call.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        choose: Callable[[str, str], str | None] = lambda method, path: None,
+        standing: tuple[str, ...] = (),
+    ) -> None:
+        self.app, self.choose, self.standing = app, choose, standing
+        self.counts: dict[str, int] = {}
+        self.born: dict[str, float] = {}
+        self.late: list[asyncio.Task[Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        method, path = scope["method"], scope["path"].removeprefix("/v1")
+        scope = {**scope, "headers": list(scope["headers"])}
+        body = await self._request_body(scope, method, path, receive)
+        fault = self.choose(method, path)
+        self.counts[f"{method} {path}"] = self.counts.get(f"{method} {path}", 0) + 1
+        if fault in SAID:
+            status, headers, content = SAID[fault]
+            await _answer(send, status, headers, content)
+            return
+        if fault == "late_commit":
+            self.late.append(asyncio.create_task(self._later(scope, body)))
+            await asyncio.sleep(3600)
+        status, headers, content = await self._ask(scope, body)
+        if fault == "commit_500":
+            await _answer(send, 500, {}, b'{"error": {"message": "after the commit", "type": "server_error"}}')
+        elif fault == "commit_hang":
+            await asyncio.sleep(3600)
+        elif fault == "cut":
+            await _start(send, status, {**headers, "content-length": str(len(content))})
+            await send({"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True})
+            raise ConnectionResetError("cut in the body")
+        else:
+            await _answer(send, status, headers, self._changed(method, path, scope, content))
+
+    async def _later(self, scope: Any, body: bytes) -> None:
+        await asyncio.sleep(0.4)
+        await self._ask(scope, body)
+
+    async def _request_body(self, scope: Any, method: str, path: str, receive: Any) -> bytes:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        if "no_idempotency" in self.standing:
+            scope["headers"] = [(k, v) for k, v in scope["headers"] if k != b"idempotency-key"]
+        if "filter_ignored" in self.standing:
+            parts = scope["query_string"].decode().split("&")
+            scope["query_string"] = "&".join(p for p in parts if "metadata" not in p).encode()
+        if "after_ignored" in self.standing:
+            parts = scope["query_string"].decode().split("&")
+            scope["query_string"] = "&".join(p for p in parts if not p.startswith("after")).encode()
+        if method == "POST" and path == "/fine_tuning/jobs" and "metadata_dropped" in self.standing:
+            body = json.dumps({k: v for k, v in json.loads(body).items() if k != "metadata"}).encode()
+            scope["headers"] = [(k, v) for k, v in scope["headers"] if k != b"content-length"]
+        return body
+
+    async def _ask(self, scope: Any, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        status, headers, parts = 0, {}, []
+
+        given = False
+
+        async def receive() -> Any:
+            nonlocal given
+            if given:
+                await asyncio.sleep(3600)
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            nonlocal status, headers
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = {k.decode(): v.decode() for k, v in message["headers"] if k != b"content-length"}
+            else:
+                parts.append(message.get("body", b""))
+
+        await self.app(scope, receive, send)
+        return status, headers, b"".join(parts)
+
+    def _changed(self, method: str, path: str, scope: Any, content: bytes) -> bytes:
+        if path.endswith("/content"):
+            metrics = "plain_csv" in self.standing and "file-metrics" in path
+            return base64.b64decode(content) if metrics else content
+        try:
+            value = json.loads(content)
+        except ValueError:
+            return content
+        if method == "POST" and "id" in value:
+            self.born[value["id"]] = time.monotonic()
+        if isinstance(value.get("data"), list):
+            self._change_list(value, path)
+        elif value.get("object") == "fine_tuning.job":
+            self._change_job(value)
+        return json.dumps(value).encode()
+
+    def _change_list(self, value: dict[str, Any], path: str) -> None:
+        if "no_has_more" in self.standing:
+            value.pop("has_more", None)
+        if "always_more" in self.standing:
+            value["has_more"] = True
+        if "lag" in self.standing:
+            now = time.monotonic()
+            value["data"] = [i for i in value["data"] if now - self.born.get(i["id"], -9.0) > 0.03]
+        if "other_event_ids" in self.standing and path.endswith("/events"):
+            value["data"] = [{**i, "id": i["id"].replace("ftevent-", "ft-event-")} for i in value["data"]]
+        for item in value["data"]:
+            if item.get("object") == "fine_tuning.job":
+                self._change_job(item)
+
+    def _change_job(self, job: dict[str, Any]) -> None:
+        if "null_error" in self.standing:
+            job["error"] = {"code": None, "message": None, "param": None}
+        if "null_hyperparameters" in self.standing:
+            job["hyperparameters"] = None
+        if "unknown_status" in self.standing and job["status"] == "running":
+            job["status"] = "defragmenting"
+
+
+SAID: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "503": (503, {}, b'{"error": {"message": "busy", "type": "server_error"}}'),
+    "409": (409, {}, b'{"error": {"message": "conflict"}}'),
+    "429": (429, {"retry-after-ms": "5"}, b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}'),
+    "429_200": (429, {"retry-after": "200"}, b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}'),
+    "429_date": (
+        429,
+        {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
+        b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}',
+    ),
+    "html_502": (502, {"content-type": "text/html"}, b"<html><body>Bad gateway</body></html>"),
+    "html_200": (200, {"content-type": "text/html"}, b"<html><body>Welcome</body></html>"),
+    "error_200": (200, {}, b'{"error": {"message": "odd", "code": null}}'),
+    "daily": (429, {}, b'{"error": {"message": "quota of 9 jobs a day", "code": "daily_rate_limit_exceeded"}}'),
+    "401": (401, {}, b'{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}'),
+    "403": (403, {}, b'{"error": {"message": "Explore plan", "code": null}}'),
+    "reused": (
+        409,
+        {"x-should-retry": "false"},
+        b'{"error": {"message": "other body", "code": "idempotency_key_reused"}}',
+    ),
+    "400": (400, {}, b'{"error": {"message": "Invalid n_epochs", "param": "n_epochs", "code": "invalid_value"}}'),
+    "413": (413, {}, b'{"error": {"message": "too large"}}'),
+    "no_metadata": (400, {}, b'{"error": {"message": "Unknown parameter: metadata", "param": "metadata"}}'),
+    "no_file": (400, {}, b'{"error": {"message": "file \'file-1\' does not exist", "param": "training_file"}}'),
+    "not_ready": (400, {}, b'{"error": {"message": "file \'file-1\' is not ready", "param": "training_file"}}'),
+    **{
+        code: (429, {}, json.dumps({"error": {"message": code, "code": code}}).encode())
+        for code in (
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "organization_spend_limit_exceeded",
+            "project_spend_limit_exceeded",
+        )
+    },
+}
+
+
+async def _start(send: Any, status: int, headers: dict[str, str]) -> None:
+    full = {"content-type": "application/json"} | headers
+    pairs = [(k.encode(), v.encode()) for k, v in full.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+async def _answer(send: Any, status: int, headers: dict[str, str], content: bytes) -> None:
+    await _start(send, status, headers | {"content-length": str(len(content))})
+    await send({"type": "http.response.body", "body": content})
+
+
+@pytest.fixture
+def weather() -> type[Weather]:
+    return Weather
 
 
 @pytest.fixture
