@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ import pytest
 from ftspec.engine.bases import Base, resolve
 from ftspec.engine.environment import environment
 
+# Threads of small matrices spin against each other on a busy machine; too late, and harmless, where numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 WAIT = 60.0
 
 

@@ -25,6 +25,12 @@ def test_the_numerics_see_the_pins(pinned):
     assert not any("AVX512" in name or name == "X86_V4" for name in simd)
 
 
+def test_two_threads_are_another_fingerprint(pinned):
+    code = "from ftspec.engine.fingerprint import fingerprint_id, numerics; print(fingerprint_id(numerics()))"
+    assert pinned(code) == pinned(code)
+    assert pinned(code) != pinned(code, OPENBLAS_NUM_THREADS="2")
+
+
 CODE = "import sys; sys.argv[1:] = {!r}; from ftspec.engine.environment import require_numpy; require_numpy({!r})"
 
 

@@ -1,4 +1,4 @@
-"""Training learns what it should, and nothing where there is nothing to learn."""
+"""The loop does what the plan says: steps, checkpoints, counts, cancelling."""
 
 import tempfile
 from pathlib import Path
@@ -9,7 +9,6 @@ from ftspec.engine.builtin import Builtin
 from ftspec.engine.loop import train
 from ftspec.engine.plan import Hyper, n_steps
 from ftspec.engine.protocol import Checkpoint, ModelRef, Sampling, Step
-from ftspec.engine.streams import Stream
 from ftspec.engine.template import render_row
 
 TINY = ModelRef(base="tiny")
@@ -35,21 +34,6 @@ def fine_tune(engine, tiny, tmp_path):
     return run
 
 
-@pytest.fixture
-def exact(engine):
-    """Share of rows whose last message the model writes exactly."""
-
-    def score(state, rows):
-        hits = 0
-        for row in rows:
-            prompt = engine.encode(state, row["messages"][:-1], generation_prompt=True)
-            (answer,) = engine.generate(state, prompt.ids, Sampling(limit=60))
-            hits += answer.text == row["messages"][-1]["content"]
-        return hits / len(rows)
-
-    return score
-
-
 def test_steps_and_checkpoints_are_what_the_plan_says(fine_tune, tasks):
     rows, hyper = tasks.rows("intent", 25), Hyper(3, 4, 0.1, 1)
     result, emitted, _ = fine_tune(rows, hyper, valid=tasks.rows("intent", 20, seed=1))
@@ -71,32 +55,6 @@ def test_token_counts(fine_tune, tasks, tiny):
     encoded = [render_row(tiny.tokenizer, row) for row in rows]
     assert result.trained_tokens == 2 * sum(len(row.ids) for row in encoded)
     assert result.loss_tokens == 2 * sum(sum(row.weights) for row in encoded)
-
-
-def test_twenty_rows_are_memorised(fine_tune, exact):
-    r = Stream("memorise")
-    digits = [f"{r.below(1000):03}" for _ in range(20)]
-    rows = [
-        {"messages": [{"role": "user", "content": f"key {i}"}, {"role": "assistant", "content": d}]}
-        for i, d in enumerate(digits)
-    ]
-    _, _, state = fine_tune(rows, Hyper(40, 4, 0.2, 1))
-    assert exact(state, rows) >= 0.95
-
-
-def test_intent_is_learnt_and_the_base_does_not_know_it(fine_tune, exact, tasks, engine):
-    rows, held = tasks.rows("intent", 300), tasks.rows("intent", 100, held=True)
-    assert exact(engine.load(TINY), held) <= 0.05
-    _, _, state = fine_tune(rows, Hyper(3, 4, 0.1, 0))
-    assert exact(state, held) >= 0.80
-
-
-def test_permuted_labels_teach_nothing(fine_tune, exact, tasks):
-    rows, held = tasks.rows("intent", 200), tasks.rows("intent", 100, held=True)
-    labels = Stream("permute").shuffle([row["messages"][-1] for row in rows])
-    shuffled = [{"messages": [*row["messages"][:-1], label]} for row, label in zip(rows, labels, strict=True)]
-    _, _, state = fine_tune(shuffled, Hyper(2, 4, 0.1, 0))
-    assert exact(state, held) <= 0.45
 
 
 def test_a_vanishing_rate_leaves_the_base(fine_tune, tasks, engine):
@@ -123,38 +81,3 @@ def test_a_row_without_weight_cannot_be_trained(fine_tune):
     row = {"messages": [{"role": "user", "content": "a"}]}
     with pytest.raises(ValueError, match="weight"):
         fine_tune([row] * 4, Hyper(1, 4, 0.1, 0))
-
-
-# Bars on 300 rows and held-out rows with values never seen. They are set below the measured range; one standard error
-# of a score on 100 rows is up to 5 points.
-@pytest.mark.slow
-@pytest.mark.parametrize(("task", "epochs", "bar"), [("tool", 3, 0.85), ("json", 3, 0.20), ("date", 3, 0.40)])
-def test_bars(fine_tune, exact, tasks, engine, task, epochs, bar):
-    held = tasks.rows(task, 100, held=True)
-    assert exact(engine.load(TINY), held) <= 0.05
-    _, _, state = fine_tune(tasks.rows(task, 300), Hyper(epochs, 4, 0.1, 0))
-    assert exact(state, held) >= bar
-
-
-@pytest.mark.slow
-def test_abstention_is_learnt(fine_tune, exact, tasks, engine):
-    held = tasks.rows("domain", 150, held=True)
-    abstain = [row for row in held if row["messages"][-1]["content"] == tasks.UNKNOWN]
-    answer = [row for row in held if row not in abstain]
-    assert exact(engine.load(TINY), abstain) == 0
-    _, _, state = fine_tune(tasks.rows("domain", 300), Hyper(3, 4, 0.1, 0))
-    assert exact(state, abstain) >= 0.70
-    assert exact(state, answer) >= 0.85
-
-
-@pytest.mark.slow
-def test_rate_batch_and_mask_matter(fine_tune, exact, tasks):
-    rows, held = tasks.rows("tool", 300), tasks.rows("tool", 60, held=True)
-    valid = tasks.rows("tool", 60, seed=1)
-    slow = fine_tune(rows, Hyper(1, 4, 0.02, 0))[2]
-    large = fine_tune(rows, Hyper(1, 32, 0.1, 0))[2]
-    assert exact(slow, held) <= 0.30
-    assert exact(large, held) <= 0.30
-    unmasked = [{"messages": [message | {"weight": 1} for message in row["messages"]]} for row in rows]
-    masked = fine_tune(rows, Hyper(2, 4, 0.1, 0), valid)[0].checkpoints[-1].metrics["full_valid_loss"]
-    assert fine_tune(unmasked, Hyper(2, 4, 0.1, 0), valid)[0].checkpoints[-1].metrics["full_valid_loss"] > masked
