@@ -60,18 +60,18 @@ def _embedded_counter() -> TokenCounter:
     return counter
 
 
-def row_rules(provider: Provider, model: str) -> RowRules:
+def row_rules(provider: Provider) -> RowRules:
     """Return what the provider takes as training rows, from its profile and the engine's limits."""
     profile = load_profile(provider.profile)
     if profile.family == "embedded":
-        from ftspec.engine.bases import resolve
+        from ftspec.engine.bases import ROW_LIMIT
 
         return RowRules(
             name=profile.id,
             formats=("chat", "completion"),
             roles=tuple(profile.mask.roles),
             min_rows=profile.data.min_rows,
-            max_row_tokens=resolve(model).row_limit,
+            max_row_tokens=ROW_LIMIT,
             special_tokens=(),
             images=False,
         )

@@ -18,8 +18,9 @@ from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, digest, short, train_digest
-from ftspec.spec.errors import Problem, Problems, SpecError
+from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError
 from ftspec.workflows.identity import Identity, engine_identity, row_rules, token_counter
+from ftspec.workflows.placing import place
 
 Action = Literal["train", "reuse", "score"]
 _PART_ROLES = {"test": "test", "validation": "valid"}
@@ -139,32 +140,52 @@ class Plan:
 def make_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Plan:
     """Compose, prepare the data, identify every run and look up what is on disk.
 
-    Raises SpecError or DataError with every problem found.
+    Raises SpecError or DataError with every problem found, each with its place.
     """
     composed = load(project, name, overrides)
-    _check_providers(composed)
-    catalog = Catalog(project.runs)
-    data = _Data(project)
-    suites = _Suites(project)
-    runs = tuple(_plan_run(point, data, suites, catalog) for point in composed.points)
-    problems = [*composed.warnings, *data.problems, *suites.problems]
-    errors = Problems(problems)
-    errors.raise_as(SpecError)
-    return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(_distinct(problems)))
+    builder = _Builder(project, composed)
+    builder.check_providers()
+    runs = builder.runs()
+    problems = place(dict.fromkeys(builder.problems.found), project, name, overrides)
+    Problems(problems).raise_as(builder.kind)
+    return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(problems))
 
 
-def _distinct(problems: Iterable[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+class _Builder:
+    """Gathers the runs of a plan and every problem on the way, so that all are told at once."""
 
+    def __init__(self, project: Project, composed: Composed) -> None:
+        self.composed = composed
+        self.problems = Problems(list(composed.warnings))
+        self.kind: type[FtspecError] = SpecError
+        self._catalog = Catalog(project.runs)
+        self._data, self._suites = _Data(project), _Suites(project)
 
-def _check_providers(composed: Composed) -> None:
-    """Every problem between the experiment and its provider's facts, once for each distinct combination."""
-    problems = Problems()
-    for point in composed.points:
-        experiment = point.experiment
-        problems.found += check(experiment.provider, experiment.model, experiment.hyperparameters)
-    problems.found = _distinct(problems.found)
-    problems.raise_as(SpecError)
+    def check_providers(self) -> None:
+        """Find every problem between the experiment and its provider's facts."""
+        for point in self.composed.points:
+            experiment = point.experiment
+            self.problems.found += check(
+                experiment.provider, experiment.model, experiment.hyperparameters, method=experiment.method.type
+            )
+
+    def runs(self) -> tuple[PlannedRun, ...]:
+        """Plan every run that can be planned; what keeps the others from it stands in `problems`."""
+        planned = []
+        failed: set[str] = set()
+        for point in self.composed.points:
+            try:
+                run = _plan_run(point, self._data, self._suites, self._catalog)
+            except (SpecError, DataError) as error:
+                # An unknown base model was told by the provider's facts already, with its place.
+                if str(error) not in failed and error.code != "unknown_model":
+                    failed.add(str(error))
+                    self.problems.found += error.problems
+                    self.kind = DataError if isinstance(error, DataError) else self.kind
+            else:
+                planned.append(run)
+        self.problems.found += [*self._data.problems, *self._suites.problems]
+        return tuple(planned)
 
 
 class _Data:
@@ -178,7 +199,7 @@ class _Data:
     def of(self, point: Point) -> Prepared:
         experiment = point.experiment
         counter = token_counter(experiment.provider, experiment.model)
-        rules = row_rules(experiment.provider, experiment.model)
+        rules = row_rules(experiment.provider)
         key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity} {rules!r}"
         if key not in self._prepared:
             prepared = prepare(
