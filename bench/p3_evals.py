@@ -131,6 +131,9 @@ async def inspect(bodies: list[dict[str, Any]], folder: Path) -> None:
     from inspect_ai.dataset import Sample
     from inspect_ai.model import get_model
     from inspect_ai.scorer import match
+    from inspect_ai.util._display import init_display_type
+
+    init_display_type("none")
 
     transport = httpx2.ASGITransport(app=model_app)
     model = get_model(
@@ -145,7 +148,6 @@ async def inspect(bodies: list[dict[str, Any]], folder: Path) -> None:
         model=model,
         max_connections=CONCURRENCY,
         log_dir=str(folder),
-        display="none",
     )
 
 
@@ -165,6 +167,7 @@ async def measure(n: int, rounds: int, folder: Path) -> dict[str, float]:
                 found["warm"].append(await cpu(native(connection, resolved, cache, folder / f"warm{turn}"), n))
     result = {name: statistics.median(times) for name, times in found.items()}
     if importlib.util.find_spec("inspect_ai") is not None:
+        await inspect(bodies[:5], folder / "inspect-warm")  # imports are not counted
         result["inspect"] = await cpu(inspect(bodies[:200], folder / "inspect"), min(n, 200))
     return result
 
