@@ -10,7 +10,7 @@ from ftspec.evals.defaults import BASE, MAJORITY, RUN, commonest, fill_arms, fil
 from ftspec.evals.items import Item, Part, items_digest, items_of_file, items_of_part, prompt_key, read_rows
 from ftspec.evals.shots import Message, choose
 from ftspec.spec.digests import without_neutral
-from ftspec.spec.errors import Problem, Problems
+from ftspec.spec.errors import Problem, Problems, UnsafeError
 from ftspec.spec.suite import Arm, Suite
 
 # Fields that graders got after the first release, with the value that means "as before": left out of digests.
@@ -86,7 +86,7 @@ def resolve(
     `references` are the distinct labels of the training part with their counts; `items` the held-out part named by
     `data.part`; `train` the training part (shots); `root` the folder of `data.path`; `read` returns the text of a
     `{file: ...}` that is still in the suite. What is wrong with the suite stands in `problems`; a data file that cannot
-    be read raises DataError.
+    be read raises DataError, one outside `root` UnsafeError.
     """
     problems = Problems()
     references = dict(references)
@@ -112,10 +112,8 @@ def _load(name: str, suite: Suite, part: Part | None, root: Path | None, problem
     if data.path is not None:
         if data.part is not None:
             problems.add("items_twice", "items come from `part` or from `path`, not both", path=path)
-        if Path(data.path).is_absolute() or ".." in Path(data.path).parts:
-            problems.add("path_outside", f"{data.path} leads out of the project", path=f"{path}.path")
-            return ()
-        found = items_of_file((root or Path()) / data.path, id=data.id, cluster=data.cluster)
+        file = _inside(root or Path(), data.path, f"{path}.path")
+        found = items_of_file(file, id=data.id, cluster=data.cluster)
     elif part is None:
         problems.add("empty_suite", f"the data has no {data.part or 'test'} part", path=path, fix=_split_fix(data.part))
         return ()
@@ -127,6 +125,15 @@ def _load(name: str, suite: Suite, part: Part | None, root: Path | None, problem
     if found and data.cluster is not None and not any(item.cluster for item in found):
         problems.add("no_cluster", f"no item has a field {data.cluster!r}", path=f"{path}.cluster")
     return found
+
+
+def _inside(root: Path, relative: str, path: str) -> Path:
+    """Return a file of the project. Raises UnsafeError where it lies outside, links followed."""
+    file = root / relative
+    if not file.resolve().is_relative_to(root.resolve()):
+        fix = "write a path relative to the project"
+        raise UnsafeError("outside_project", f"{relative!r} lies outside the project", path=path, fix=fix)
+    return file
 
 
 def _split_fix(part: str | None) -> str:

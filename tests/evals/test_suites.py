@@ -9,6 +9,7 @@ import pytest
 
 from ftspec.evals.suites import projection, resolve, to_dict
 from ftspec.spec.digests import digest
+from ftspec.spec.errors import UnsafeError
 from ftspec.spec.suite import Arm, Suite
 
 THREE_LINES: dict[str, Any] = {"graders": {"queue": {"type": "label"}}}
@@ -122,7 +123,6 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "template_root",
         "evals.routing.request.messages[0].content",
     ),
-    (THREE_LINES | {"data": {"path": "../x.jsonl"}}, "path_outside", "evals.routing.data.path"),
     (
         {"graders": {"g": {"type": "string_check"}}, "arms": {"b": {"model": "@base"}, "m": {"model": "@majority"}}},
         "no_majority",
@@ -173,6 +173,15 @@ def test_files_are_read_where_they_are_named(suite_of: Any, tmp_path: Any) -> No
     assert "file" not in json.dumps(projection(resolved))
     texts["tools.json"] = "{}"
     assert "tools_json" in codes(suite_of(spec, root=tmp_path, read=texts.__getitem__))
+
+
+@pytest.mark.parametrize("path", ["../x.jsonl", "/etc/hostname", "link.jsonl"])
+def test_items_outside_the_project_are_unsafe(suite_of: Any, tmp_path: Any, path: str) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    (tmp_path / "project" / "link.jsonl").symlink_to(tmp_path / "x.jsonl")
+    with pytest.raises(UnsafeError, match="outside_project"):
+        suite_of(THREE_LINES | {"data": {"path": path}}, root=tmp_path / "project")
 
 
 def test_what_decides_scores_is_in_the_digest_and_nothing_else(suite_of: Any, part: Any) -> None:
