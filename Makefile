@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check bench base soak requirements clean
+.PHONY: help quickstart test wheel hydra-next check bench base soak requirements clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("ftspec needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Give another one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -29,6 +29,12 @@ test: $(VENV)/.developed ## everything CI runs: lint, types, tests
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+wheel: $(VENV)/.developed ## build the wheel, install it in a clean environment elsewhere, start a project with it
+	requirements/try-wheel $(BIN)/python
+
+hydra-next: $(VENV)/.developed ## the composing tests on the newest pre-release of Hydra
+	requirements/try-hydra-next $(BIN)/python
+
 check: $(VENV)/.developed ## format, lint, types and the fast tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -39,7 +45,7 @@ bench: $(VENV)/.developed ## the figures of docs/figures.md, measured on this ma
 	for bench in bench/p*.py; do $(BIN)/python $$bench || exit 1; done
 
 base: $(VENV)/.installed ## rebuild the pretrained base and compare it with the shipped one (20 CPU-minutes)
-	$(BIN)/python -m ftspec.engine.pretrain --check
+	$(BIN)/python -m ftspec.engine.pretrain --out build/base --check ftspec/engine/bases/ftspec-tiny-1
 
 soak: $(VENV)/.developed ## 10,000 generated specs and rows: a coded error with a place, or a valid plan
 	$(BIN)/python -m pytest tests/soak --soak 10000 -q -s

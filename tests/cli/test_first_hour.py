@@ -1,0 +1,201 @@
+"""What a newcomer types in the first hour, right and wrong, through the real command line."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def ftspec() -> Run:
+    """Run the command line in a folder."""
+
+    def run(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "ftspec", *arguments]
+        env = os.environ | {"CI": "true"} | environment
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, env=env)
+
+    return run
+
+
+@pytest.fixture
+def project(tmp_path: Path, ftspec: Run) -> Path:
+    """What `ftspec init` writes."""
+    assert ftspec("init", "demo", cwd=tmp_path).returncode == 0
+    return tmp_path / "demo"
+
+
+def edit(project: Path, old: str, new: str, name: str = "experiments/quickstart.yaml") -> None:
+    text = (project / name).read_text()
+    assert old in text
+    (project / name).write_text(text.replace(old, new, 1))
+
+
+def test_init_writes_a_project_that_plans_as_it_is(project: Path, ftspec: Run) -> None:
+    plan = ftspec("plan", "quickstart", cwd=project)
+    assert plan.returncode == 0, plan.stderr
+    assert "6 to train, 0 reused" in plan.stdout
+    assert ftspec("validate", cwd=project).stdout == "quickstart: valid, 6 runs\n"
+
+
+def test_init_never_overwrites(project: Path, ftspec: Run) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    again = ftspec("init", ".", cwd=project)
+    assert again.returncode == 64
+    assert "nothing was written" in again.stderr
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+
+
+def test_outside_a_project_it_says_how_to_start_one(tmp_path: Path, ftspec: Run) -> None:
+    done = ftspec("plan", cwd=tmp_path)
+    assert done.returncode == 64
+    assert "ftspec init" in done.stderr
+
+
+# what is changed, what must be said, and where
+MISTAKES = [
+    ("n_epochs: [1, 3]", "n_epoch: [1, 3]", "did you mean n_epochs?", "experiments/quickstart.yaml:"),
+    ("data/tickets.jsonl", "data/ticket.jsonl", "did you mean data/tickets.jsonl?", "experiments/quickstart.yaml:"),
+    ("{{ text }}", "{{ txet }}", "no field txet", "data/tickets.jsonl:1"),
+    ("test: 100, ", "", "the data has no test part", ":"),
+    ("model: tiny", "model: tiney", "did you mean tiny?", "experiments/quickstart.yaml:4:1"),
+    ("[1, 3]", "[0, 3]", "from 1 to 50, not 0", "experiments/quickstart.yaml:"),
+    ("[auto, 0.02, 0.2]", "[fast]", "`auto` or a number above 0", "experiments/quickstart.yaml:"),
+    ("[1, 3]", "range(1, 1000001)", "runs, the limit is", "experiments/quickstart.yaml:"),
+    ("seed: 7", "seed: [7", "no valid YAML", "experiments/quickstart.yaml:"),
+    ("seed: 7", "sed: 7", "did you mean seed?", "experiments/quickstart.yaml:"),
+    ("evals: [routing]", "evals: [rooting]", "routing", "experiments/quickstart.yaml"),
+    ("{file: prompts/route.md}", "{file: prompts/rout.md}", "prompts/rout.md", "experiments/quickstart.yaml:"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said", "place"), MISTAKES, ids=[m[1] or "empty suite" for m in MISTAKES])
+def test_a_mistake_is_named_with_its_place(
+    project: Path, ftspec: Run, old: str, new: str, said: str, place: str
+) -> None:
+    edit(project, old, new)
+    for verb in ("validate", "run"):
+        done = ftspec(verb, "quickstart", cwd=project)
+        assert done.returncode == 65, done.stdout + done.stderr
+        assert said in done.stderr
+        assert place in done.stderr
+        assert re.search(r"\[[a-z_]+\]", done.stderr)
+        assert "Traceback" not in done.stderr
+    assert not (project / "runs" / "quickstart").exists()
+
+
+def test_all_mistakes_are_told_at_once(project: Path, ftspec: Run) -> None:
+    edit(project, "model: tiny", "model: tiney")
+    edit(project, "data/tickets.jsonl", "data/ticket.jsonl")
+    errors = json.loads(ftspec("validate", "--json", cwd=project).stdout)["error"]
+    assert {problem["code"] for problem in errors} == {"unknown_model", "missing_file"}
+    assert all(problem["line"] for problem in errors)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"customer": "c1", "queue": "refund"}', "no field text"),
+        ('{"customer": "c1", "text": "x", "queue"', "JSON"),
+        ("", None),
+        ("[1, 2]", "object"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line(project: Path, ftspec: Run, row: str, said: str | None) -> None:
+    path = project / "data" / "tickets.jsonl"
+    lines = path.read_text().splitlines()
+    lines[4] = row
+    path.write_text("\n".join(lines) + "\n")
+    done = ftspec("validate", cwd=project)
+    if said is None:
+        assert done.returncode == 0
+    else:
+        assert done.returncode == 65
+        assert "data/tickets.jsonl:5" in done.stderr
+        assert said in done.stderr
+
+
+def test_weights_in_the_data_are_checked(project: Path, ftspec: Run) -> None:
+    edit(project, 'content: "{{ queue }}"}', 'content: "{{ queue }}", weight: 2}')
+    edit(project, 'content: "{{ text }}"}', 'content: "{{ text }}", weight: 1}')
+    done = ftspec("validate", cwd=project)
+    assert done.returncode == 65
+    assert "weight" in done.stderr
+
+
+def test_a_provider_switch_names_the_models_that_it_trains(project: Path, ftspec: Run) -> None:
+    done = ftspec("plan", "quickstart", "provider=openai", cwd=project)
+    assert "gpt-4o-mini-2024-07-18" in done.stderr
+    run = ftspec("run", "quickstart", "provider=openai", "--yes", "--accept-unknown", cwd=project, OPENAI_API_KEY="")
+    assert run.returncode == 77
+    assert "OPENAI_API_KEY" in run.stderr
+
+
+def test_an_unknown_price_is_over_budget(project: Path, ftspec: Run) -> None:
+    run = ftspec("run", "quickstart", "provider=openai", cwd=project)
+    assert run.returncode == 3
+    assert "unknown" in run.stderr
+    assert not (project / "runs" / "quickstart").exists()
+
+
+def test_compose_shows_values_and_their_places(project: Path, ftspec: Run) -> None:
+    whole = ftspec("compose", "quickstart", cwd=project).stdout
+    assert "learning_rate_multiplier" in whole
+    sites = json.loads(ftspec("compose", "quickstart", "--where", "--json", cwd=project).stdout)
+    by_path = {site["path"]: site for site in sites}
+    assert (by_path["model"]["file"], by_path["model"]["line"]) == ("experiments/quickstart.yaml", 4)
+    point = json.loads(ftspec("compose", "quickstart", "--run", "epochs=3,lr=0.2", "--json", cwd=project).stdout)
+    assert point["hyperparameters"]["n_epochs"] == 3
+    wrong = ftspec("compose", "quickstart", "--run", "epochs=4,lr=0.2", cwd=project)
+    assert wrong.returncode == 64
+    assert "epochs=3,lr=0.2" in wrong.stderr
+
+
+def test_help_shows_the_first_day_first_and_all_verbs_have_help(tmp_path: Path, ftspec: Run) -> None:
+    text = ftspec("--help", cwd=tmp_path).stdout
+    names = re.findall(r"^  ([a-z]+)  +\S", text, re.MULTILINE)
+    assert names[:6] == ["init", "validate", "plan", "run", "ls", "show"]
+    for name in names:
+        assert ftspec(name, "--help", cwd=tmp_path).returncode == 0, name
+
+
+def test_unknown_verbs_and_options(tmp_path: Path, ftspec: Run) -> None:
+    verb = ftspec("pln", cwd=tmp_path)
+    assert (verb.returncode, "ftspec plan" in verb.stderr) == (64, True)
+    option = ftspec("plan", "--jsn", cwd=tmp_path)
+    assert option.returncode == 64
+    assert "--help" in option.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_and_words(project: Path, ftspec: Run, shell: str) -> None:
+    assert "_FTSPEC_COMPLETE" in ftspec("completion", shell, cwd=project).stdout
+    words = {"bash": {"COMP_WORDS": "ftspec plan qu", "COMP_CWORD": "2"}}.get(shell)
+    if words:
+        done = ftspec(cwd=project, _FTSPEC_COMPLETE=f"{shell}_complete", **words)
+        assert "quickstart" in done.stdout
+
+
+def test_ls_and_show_without_runs(project: Path, ftspec: Run) -> None:
+    assert "no runs yet" in ftspec("ls", cwd=project).stdout
+    assert json.loads(ftspec("ls", "--json", cwd=project).stdout) == {"schema": 1, "runs": []}
+    assert ftspec("show", "epochs=1", cwd=project).returncode == 64
+
+
+def test_doctor(project: Path, ftspec: Run) -> None:
+    done = ftspec("doctor", "--json", cwd=project)
+    findings = json.loads(done.stdout)["findings"]
+    assert done.returncode == 0
+    assert {"python", "packages", "disk", "base model", "provider embedded"} <= {f["subject"] for f in findings}
+    assert "sk-canary" not in ftspec("doctor", cwd=project, OPENAI_API_KEY="sk-canary").stdout
+
+
+def test_no_colours_in_a_pipe(project: Path, ftspec: Run) -> None:
+    assert "\x1b[" not in ftspec("plan", "quickstart", cwd=project).stdout
