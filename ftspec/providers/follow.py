@@ -127,16 +127,16 @@ async def follow(
         try:
             job, raw = await get_job(connection, job_id)
             now = status_of(connection, job)
-            news = now != status
-            if news:
+            if now in TERMINAL:
+                await tail.read_all()
+            if now != status:
+                news, status, wait = True, now, pace.poll_first
                 emit(JobStatus(subject=subject, status=now))
                 if now not in KNOWN_STATUSES:
                     emit(_unknown_status(connection, now, subject))
-                status, wait = now, pace.poll_first
-            news = (await tail.read()) > 0 or news
             if now in TERMINAL:
-                await tail.read_all()
                 return job, raw, tail
+            news = (await tail.read()) > 0 or news
             if time.monotonic() - started < pace.settle:
                 await while_settling()
         except CallFailed as error:

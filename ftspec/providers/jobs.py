@@ -6,6 +6,8 @@ journal is on disk before each POST, and after an ambiguous failure the job is l
 
 import hashlib
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,11 +82,30 @@ async def train(
     Raises CallFailed (a ProviderError, exit code by its class), ProviderError, SpecError for a body that the guard
     rails refuse, DataError for altered files. A cancelled call leaves the job running: the same call adopts it.
     """
+    async with _opened(connection, request, attempt, blobs, emit) as training:
+        return await training.run()
+
+
+async def start(connection: Connection, request: TrainRequest, *, attempt: Path, blobs: BlobStore, emit: Emit) -> str:
+    """Start the attempt's job, or find it, and return its id without following it; `train` adopts it later.
+
+    Raises as `train`.
+    """
+    async with _opened(connection, request, attempt, blobs, emit) as training:
+        job, _ = await training.begin()
+        return job.id
+
+
+@asynccontextmanager
+async def _opened(
+    connection: Connection, request: TrainRequest, attempt: Path, blobs: BlobStore, emit: Emit
+) -> AsyncIterator["_Training"]:
+    """The attempt in this process alone, its journal open."""
     mark = hashlib.sha256(str(attempt.resolve()).encode()).hexdigest()[:32]
     async with locked(blobs.root / "locks" / f"attempt-{mark}.lock"):
         journal = open_journal(attempt, connection, train_digest=request.train_digest, attempt_id=request.attempt_id)
         try:
-            return await _Training(connection, request, journal, blobs, emit).run()
+            yield _Training(connection, request, journal, blobs, emit)
         finally:
             journal.close()
 
@@ -101,10 +122,15 @@ class _Training:
         self.started = time.monotonic()
         self.told: set[str] = set()
 
-    async def run(self) -> TrainResult:
+    async def begin(self) -> tuple[Job, bool]:
+        """The job, and whether it was found rather than made now."""
         job, adopted = await self._ensure_job()
+        self.emit(JobCreated(subject=self.request.subject, job=job.id, adopted=adopted))
+        return job, adopted
+
+    async def run(self) -> TrainResult:
+        job, adopted = await self.begin()
         subject = self.request.subject
-        self.emit(JobCreated(subject=subject, job=job.id, adopted=adopted))
 
         async def end_duplicates() -> None:
             await self._end_duplicates(job.id)

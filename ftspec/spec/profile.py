@@ -155,7 +155,9 @@ class Profile(Strict):
     mask: Mask
     data: DataFacts
     job: JobFacts
-    status_map: dict[str, Literal["validating_files", "queued", "running", "paused", "succeeded", "failed"]] = {}
+    status_map: dict[
+        str, Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
+    ] = {}
     results: Results
     serve: Serve
     prices: list[Price] = []

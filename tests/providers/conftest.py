@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ftspec.providers.connect import Connection, connect
-from ftspec.providers.jobs import TrainRequest, TrainResult, cancel, train
+from ftspec.providers.jobs import TrainRequest, TrainResult, cancel, start, train
 from ftspec.providers.pace import Pace
 from ftspec.server.app import create_app
 from ftspec.server.timed import TimedBases, TimedGenerator, TimedLauncher
@@ -138,6 +138,11 @@ class Place:
             attempt=self.attempt(name),
             blobs=self.blobs,
             emit=self.events.append,
+        )
+
+    async def start(self, connection: Connection) -> str:
+        return await start(
+            connection, self.request(), attempt=self.attempt(), blobs=self.blobs, emit=self.events.append
         )
 
     async def cancel(self, connection: Connection, name: str = "001") -> str | None:

@@ -197,3 +197,12 @@ def test_twelve_runs_over_one_data_set_upload_it_once(play: Any, place: Any) -> 
     assert len({result.job for result in results}) == 12
     assert place.posts("/files") == 1
     assert place.posts("/fine_tuning/jobs") == 12
+
+
+def test_a_detached_job_is_adopted_later(play: Any, place: Any) -> None:
+    async def detached(p: Any, c: Any) -> tuple[str, str, TrainResult]:
+        return await p.start(c), await p.start(c), await p.train(c)
+
+    first, second, result = play(detached)
+    assert first == second == result.job
+    assert place.posts("/fine_tuning/jobs") == 1
