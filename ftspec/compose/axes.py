@@ -22,6 +22,7 @@ class AxisError(Exception):
     def __init__(self, code: str, message: str, fix: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.fix = code, message, fix
+        self.given = ""  # the key on the command line that caused it
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,11 @@ def syntax(error: Exception, key: str, text: str) -> tuple[str, str]:
     """Word a failure of Hydra's parser: what is wrong, and what to do."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith("See http")]
     said = lines[-1] if lines and not lines[-1].lstrip().startswith("^") else (lines[0] if lines else "")
-    said = re.sub(r"^Error parsing override .*?: ?", "", said)
+    said = re.sub(r"^(Error parsing override .*?: ?|LexerNoViableAltException: .*)", "", said)
     if "{{" in text:
         return f"{text} cannot be read as an override", f"quote the template: {key}='{{{{ field }}}}'"
-    return f"{text} cannot be read as an override ({said.strip()})" if said else f"{text} cannot be read", (
-        "quote a text that holds spaces or signs, e.g. key='a: b'"
-    )
+    detail = f" ({said.strip()})" if said.strip() else ""
+    return f"{text} cannot be read as an override{detail}", "quote a text that holds spaces or signs, e.g. key='a: b'"
 
 
 def of_override(session: Session, override: Any) -> Values | None:

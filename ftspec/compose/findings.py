@@ -27,6 +27,7 @@ class Scope:
 
 
 BASE = Scope()
+MAX_SHOWN = 200
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Findings:
     def add(self, path: Path, problem: Problem, scope: Scope = BASE) -> None:
         """Add a problem at a path of a configuration; the same one in several runs is said once."""
         target, used_by = self._followed(path, scope)
+        if problem.code == "missing_key" and any(known[:2] == (target, "missing_value") for known in self.found):
+            return
         key = (target, problem.code, problem.message)
         found = self.found.setdefault(key, _Found(problem, target, scope))
         found.runs.add(scope.label)
@@ -112,9 +115,12 @@ class Findings:
         for found in self.found.values():
             problem = self._said(found, runs)
             # A YAML trap explains what the schema then refuses.
-            if (problem.file, problem.line, problem.column) not in taken or problem.code != "invalid_value":
+            if (problem.file, problem.line, problem.column) not in taken or problem.code not in (
+                "invalid_value",
+                "override_syntax",
+            ):
                 problems.append(problem)
-        raise_all(sorted(_distinct(problems), key=_order))
+        raise_all(_shortened(sorted(_distinct(problems), key=_order)))
 
     def warnings(self) -> tuple[Problem, ...]:
         """Return the warnings with their places."""
@@ -184,6 +190,13 @@ def _below(node: Any, part: str | int) -> Any:
 
 def _order(problem: Problem) -> tuple[Any, ...]:
     return (problem.file == COMMAND_LINE, problem.file, problem.line, problem.column, problem.path)
+
+
+def _shortened(problems: list[Problem]) -> list[Problem]:
+    if len(problems) <= MAX_SHOWN:
+        return problems
+    more = Problem("more", f"and {len(problems) - MAX_SHOWN} more problems of the same kinds")
+    return [*problems[:MAX_SHOWN], more]
 
 
 def _distinct(problems: Sequence[Problem]) -> list[Problem]:

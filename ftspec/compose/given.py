@@ -66,10 +66,17 @@ def _read(session: Session, text: str) -> Given:
         return _given(session, session.parse(f"{key}=0"), text, values)
     try:
         override = session.parse(text)
+        if not override.key_or_group:
+            raise ValueError("the key is missing")
     except session.errors as error:
-        message, fix = axes.syntax(error, key, value or text)
+        message, fix = axes.syntax(error, key, text)
         raise AxisError("override_syntax", message, fix) from error
-    return _given(session, override, text, axes.of_override(session, override))
+    values = axes.of_override(session, override)
+    try:
+        return _given(session, override, text, values)
+    except session.errors as error:
+        fix = f"give ~{override.key_or_group} to leave the group out" if override.value() is None else ""
+        raise AxisError("compose", " ".join(str(error).split()), fix) from error
 
 
 def _given(session: Session, override: Any, text: str, values: Values | None) -> Given:
@@ -148,7 +155,11 @@ def completed(given: Given, raw: Any) -> Given | Problem:
     path = given.key.split(".")
     if shapes_at(path):
         return replace(given, prefix="++", text=f"++{given.text}")
-    return unknown_key(given.key).at(COMMAND_LINE)
+    problem = unknown_key(given.key).at(COMMAND_LINE)
+    if under(given.key, "sweep.grid"):
+        axis = given.key.removeprefix("sweep.grid.")
+        problem = replace(problem, fix=f"give the axis itself: {axis}=1,2")
+    return problem
 
 
 def unknown_key(key: str) -> Problem:

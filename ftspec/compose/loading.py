@@ -11,15 +11,18 @@ from ftspec.compose import wording
 from ftspec.compose.axes import AxisError
 from ftspec.compose.composed import Composed, Point
 from ftspec.compose.expand import Expander, Run, UnresolvableError
+from ftspec.compose.failures import of_hydra
 from ftspec.compose.findings import BASE, Findings, Scope
 from ftspec.compose.given import Given
 from ftspec.compose.labels import DEFAULT, label, names
 from ftspec.compose.layout import check_layout
+from ftspec.compose.overrides import under
+from ftspec.compose.points import same
 from ftspec.compose.practice import advice, contradictions, repeated_runs, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
 from ftspec.compose.session import Session, opened, scan_problems
-from ftspec.compose.shape import ROOT, keys_of
+from ftspec.compose.shape import ROOT, keys_of, shape_of
 from ftspec.compose.sites import BUILT_IN, COMMAND_LINE, Place, Site
 from ftspec.compose.sources import Snapshot
 from ftspec.compose.sweeping import Planned, Sweeping
@@ -72,6 +75,7 @@ class _Loading:
         self.texts = Texts(session.snapshot)
         self.given: list[Given] = []
         self.base_groups: tuple[str, ...] = ()
+        self.all_groups: tuple[str, ...] = ()
 
     def composed(self) -> Composed:
         """Return the experiment, or raise everything that is wrong with it."""
@@ -93,7 +97,12 @@ class _Loading:
 
     def _base_files(self) -> tuple[Any, Any]:
         """Compose the choices of groups: return the unresolved configuration and the sweep block."""
-        groups = tuple(one.text for one in self.given if one.is_group and one.values is None)
+        groups = tuple(
+            one.text
+            for one in self.given
+            if one.is_group and one.values is None and not (one.is_sweep_block and one.prefix == "~")
+        )
+        self.all_groups = groups
         self.base_groups = tuple(one.text for one in self._of_runs() if one.is_group and one.values is None)
         problem = None
         try:
@@ -105,8 +114,9 @@ class _Loading:
             if problem is not None and not any(file.refused for file in self.session.snapshot.loaded.values()):
                 self.findings.place(problem)
             self.findings.raise_if_any(scanned=scanned)
-        self._complete(base.raw)
-        sweep = base.sweep
+        self._complete({**base.raw, "sweep": base.sweep})
+        # `~sweep` means the block, wherever it is written; to Hydra it would mean the group's entry alone.
+        sweep = None if any(one.prefix == "~" and one.key == "sweep" for one in self.given) else base.sweep
         if any(one.is_sweep_block and not one.is_group for one in self.given):
             try:
                 sweep = self.expander.oracle([one.text for one in self.given if one.values is None]).sweep
@@ -122,7 +132,7 @@ class _Loading:
         """Turn plain overrides of keys that the base lacks into `++key`, or report them as unknown."""
         known = []
         for one in self.given:
-            done = one if one.is_sweep_block else command_line.completed(one, raw)
+            done = command_line.completed(one, raw)
             if isinstance(done, Problem):
                 self.findings.place(done)
             else:
@@ -130,26 +140,7 @@ class _Loading:
         self.given = self.findings.given = known
 
     def _hydra_problem(self, error: Exception) -> Problem:
-        """Word a failure of Hydra's and place it: at the entry of the defaults list, or on the command line."""
-        problem = wording.of_hydra(error)
-        missing = str(getattr(error, "missing_cfg_file", "") or "")
-        if missing:
-            group, _, option = missing.rpartition("/")
-            for file in self.session.snapshot.loaded.values():
-                root = file.document.root if file.document else None
-                defaults = root.entry("defaults") if root else None
-                for item in defaults.value if defaults else ():
-                    nodes = item.value[0] if item.kind == "map" else (item,)
-                    inner = [node for one in nodes for node in (one.value if one.kind == "list" else [one])]
-                    names = [str(node.value).split()[-1] if node.value else "" for node in inner]
-                    if option in names and (not group or group in names):
-                        node = inner[names.index(option)]
-                        return problem.at(file.shown, node.line, node.column)
-        text = str(error)
-        for one in self.given:
-            if one.text in text or f"'{one.key}'" in text:
-                return replace(problem.at(COMMAND_LINE), path=problem.path or one.key)
-        return problem if problem.file else problem.at(f"experiments/{self.session.name}.yaml", 1, 1)
+        return of_hydra(error, self.session, self.given, self.base_groups)
 
     def _base_run(self, raw: Any) -> Run | None:
         """Compose the base point. It may fail where axes fill what it lacks; without axes the failure is reported."""
@@ -159,8 +150,8 @@ class _Loading:
         except UnresolvableError as error:
             for path, problem in error.problems:
                 self.findings.add(path, problem, Scope(self.base_groups, raw=None))
-        except self.session.errors as error:
-            self._base_failure = self._hydra_problem(error)
+        except self.session.errors:
+            return None  # the runs fail in the same way, unless an axis fills what is missing
         return None
 
     def _sweep(self, sweep: Any) -> Sweep | None:
@@ -175,10 +166,12 @@ class _Loading:
         try:
             return Sweep.model_validate(prepared)
         except ValidationError as error:
-            from ftspec.compose.shape import shape_of
-
             for path, problem in wording.of_validation(error, prepared, shape_of(Sweep), ("sweep",)):
                 self.findings.add(path, problem)
+                _remove(prepared, path[1:])
+        try:
+            return Sweep.model_validate(prepared)  # what is left is read too, for its own mistakes
+        except ValidationError:
             return None
 
     def _points(self, sweeping: Sweeping, sweep: Sweep | None, base: Run | None) -> list[_Point]:
@@ -192,7 +185,8 @@ class _Loading:
             limit = sweep.max_runs if sweep is not None else Sweep().max_runs
             planned = list(sweeping.expand(block, self.given, seed, max(1, min(repeats, 100)), limit))
         except AxisError as error:
-            self.findings.add(("sweep",), Problem(error.code, error.message, "sweep", fix=error.fix))
+            problem = Problem(error.code, error.message, error.given or "sweep", fix=error.fix)
+            self.findings.add(("sweep",), problem.at(COMMAND_LINE) if error.given else problem)
             return []
         if self.findings.any and not planned:
             return []
@@ -249,16 +243,17 @@ class _Loading:
             experiment = self._checked({**base.config, "sweep": sweep}, scope)
         if experiment is not None:
             return experiment
-        first = next((point for point in points if point.experiment is not None), None)
-        new = [found for key, found in self.findings.found.items() if key not in before]
-        filled = all(any(found.path[: len(key)] == key for key in swept) for found in new)
-        if points and sweeping.columns and filled and first is not None and first.run is not None:
-            self.findings.found = before
-            return self._checked({**first.run.config, "sweep": sweep}, BASE)
-        return None
+        # What only the base point lacks, since an axis gives it, is no mistake.
+        for key, found in list(self.findings.found.items()):
+            if key not in before and any(found.path[: len(axis)] == axis for axis in swept):
+                del self.findings.found[key]
+        first = next((point.run for point in points if point.experiment is not None and point.run is not None), None)
+        if self.findings.any or first is None:
+            return None
+        return self._checked({**first.config, "sweep": sweep}, BASE)
 
     def _check_effects(self, points: Sequence[_Point], sweeping: Sweeping) -> None:
-        for path, problem, scope in without_effect(self.session, self.given, sweeping, self.base_groups):
+        for path, problem, scope in without_effect(self.session, self.given, sweeping, self.all_groups):
             self.findings.add(path, problem, scope)
         if not self.findings.any:
             for path, problem in repeated_runs([(p.planned.coordinates, p.experiment) for p in points]):
@@ -301,20 +296,29 @@ class _Loading:
         """Return where each value of the base point was set."""
         one = composed.points[0] if len(composed.points) == 1 else None
         config = {**one.config, "sweep": composed.config.get("sweep")} if one else composed.config
+        scope = Scope(self.base_groups, self._of_axes())
+        self.findings.given = [one for one in self.given if one.key not in scope.coordinates]
         table = self.findings.table(self.base_groups)
         found = []
         for path, value in _leaves({key: value for key, value in config.items() if value is not None}):
-            place = self.findings.site(path, Scope(self.base_groups))
-            known = path in table or place.file == COMMAND_LINE or any(path[:n] in table for n in range(1, len(path)))
-            if not known or _is_default(table, path, place):
+            place = self.findings.site(path, scope)
+            swept = any(under(".".join(map(str, path)), key) for key in scope.coordinates)
+            # Where only a mapping above a value is written, the value itself is the schema's default.
+            if place.file != COMMAND_LINE and path not in table and not swept:
                 place = Place(BUILT_IN)
             found.append(Site(wording.dotted(path), value, place.file, place.line, place.column))
         return found
 
-
-def _is_default(table: Any, path: Path, place: Place) -> bool:
-    """Tell whether only a mapping above a value is written: then the value itself is the schema's default."""
-    return place.file != COMMAND_LINE and path not in table
+    def _of_axes(self) -> dict[str, Any]:
+        """Return the overrides that say what the sweep says for one of its points: the sweep is their place."""
+        found = {}
+        for one in self.given:
+            column = self.findings.columns.get(one.key)
+            if one.values is None and column is not None and column.at:
+                values = column.values.make()
+                if any(same(value, one.value) for value in values):
+                    found[one.key] = one.value
+        return found
 
 
 def _leaves(value: Any, at: Path = ()) -> list[tuple[Path, Any]]:
@@ -323,6 +327,14 @@ def _leaves(value: Any, at: Path = ()) -> list[tuple[Path, Any]]:
     if isinstance(value, list) and value and any(isinstance(item, (dict, list)) for item in value):
         return [leaf for number, item in enumerate(value) for leaf in _leaves(item, (*at, number))]
     return [(at, value)]
+
+
+def _remove(value: Any, path: Sequence[Any]) -> None:
+    *parents, last = path or ("",)
+    for part in parents:
+        value = value.get(part) if isinstance(value, dict) else value[part] if isinstance(value, list) else None
+    if isinstance(value, dict):
+        value.pop(last, None)
 
 
 def _whole(base: Run | None, key: str, default: int) -> int:

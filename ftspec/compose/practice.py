@@ -32,12 +32,12 @@ def contradictions(experiment: Experiment) -> Iterator[tuple[Path, Problem]]:
 
 
 def without_effect(
-    session: Session, given: Sequence[Given], sweeping: Sweeping, base_groups: tuple[str, ...]
+    session: Session, given: Sequence[Given], sweeping: Sweeping, chosen_groups: tuple[str, ...]
 ) -> Iterator[tuple[Path, Problem, Scope]]:
     """Yield choices of groups of which no value survives, since a later file sets the same keys."""
     choices: list[tuple[str, Any, Column | None]] = []
     for one in given:
-        if one.is_group and one.values is None and one.prefix in ("", "+") and not one.is_sweep_block:
+        if one.is_group and one.values is None and one.prefix in ("", "+"):
             choices.append((one.key, one.value, None))
     for key, axis in sweeping.columns.items():
         if key in sweeping.groups or session.is_group(key):
@@ -45,13 +45,13 @@ def without_effect(
     for group, value, column in choices:
         if not _may_be_covered(session, group):
             continue
-        others = tuple(text for text in base_groups if text.partition("=")[0] != group)
-        groups = (*others, sweeping.assignment(group, value)) if column is not None else base_groups
+        others = tuple(text for text in chosen_groups if text.partition("=")[0] != group)
+        groups = (*others, sweeping.assignment(group, value)) if column is not None else chosen_groups
         covering = _covering(session, group, value, groups)
         if covering is None:
             continue
         message = f"the choice {value} has no effect: {covering} sets the same keys later"
-        problem = Problem("no_effect", message, group, fix=f"remove them there, or sweep {group}.KEY itself")
+        problem = Problem("no_effect", message, group, fix=f"remove them there, or give {group}.KEY itself")
         if column is None or not column.at:
             problem = problem.at(COMMAND_LINE)
         yield (column.at if column is not None else (group,)), problem, Scope()

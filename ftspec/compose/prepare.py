@@ -89,6 +89,9 @@ def _prepared_model(
         key = next((keys_of(model)[name] for model in models if name in keys_of(model)), None)
         if key is None:
             kept[name] = item
+        elif item == "???":
+            # Hydra's "must be given": neither the files nor an override did.
+            report((*at, name), Problem("missing_value", f"must be given: {key.shape.words}"))
         elif item is not None or key.shape.nullable:
             kept[name] = prepare(item, texts, report, key.shape, (*at, name))
     return kept

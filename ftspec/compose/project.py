@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 
-import ftspec
 from ftspec.spec.errors import FtspecError, UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -114,7 +113,7 @@ class Project:
 
 def builtin_conf() -> Path:
     """Return the built-in `conf/`: inside the package when installed from a wheel, beside it in a checkout."""
-    package = Path(ftspec.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "conf", package.parent / "conf"):
         if (folder / "config.yaml").is_file():
             return folder

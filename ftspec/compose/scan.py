@@ -87,10 +87,22 @@ class Document:
         """Return the key nodes at the top."""
         return [key for key, _ in self.root.value] if self.root is not None and self.root.kind == "map" else []
 
+    def kinds(self) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
+        """Yield (path, key node, kind of value) of each key, those below lists left out."""
+        if self.root is not None:
+            yield from _kinds(self.root, ())
+
     def marks(self) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
         """Yield (path, node whose place names it, value is a list) of each key and list item, outermost first."""
         if self.root is not None:
             yield from _marks(self.root, ())
+
+
+def _kinds(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
+    if node.kind == "map":
+        for key, value in node.value:
+            yield (*at, key.value), key, value.kind
+            yield from _kinds(value, (*at, key.value))
 
 
 def _marks(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
@@ -175,7 +187,8 @@ def _parsed(text: str, state: _Scan) -> Node | None:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    state.refuse("yaml", "holds several documents", 0, 0, "keep one")
+                    line = event.start_mark.line + 1 if event.start_mark is not None else 0
+                    state.refuse("yaml", "holds several documents", line, 1, "keep one")
                     return None
                 root = _node(next(events), events, state, 1, False)
         return root
@@ -224,7 +237,7 @@ def _node(event: Any, events: Iterator[Any], state: _Scan, depth: int, flow: boo
         inside = flow or bool(event.flow_style)
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             item = _node(event, events, state, depth + 1, inside)
-            _look_at_value(item, state)
+            _look_at_value(item, item, state)
             items.append(item)
         return Node("list", line, column, items, flow=inside)
     inside = flow or bool(event.flow_style)
@@ -234,7 +247,7 @@ def _node(event: Any, events: Iterator[Any], state: _Scan, depth: int, flow: boo
         key = _node(event, events, state, depth + 1, inside)
         value = _node(next(events), events, state, depth + 1, inside)
         _look_at_key(key, seen, state)
-        _look_at_value(value, state)
+        _look_at_value(value, key, state)
         pairs.append((key, value))
     return Node("map", line, column, pairs, flow=inside)
 
@@ -242,7 +255,7 @@ def _node(event: Any, events: Iterator[Any], state: _Scan, depth: int, flow: boo
 def _scalar(event: Any, state: _Scan, line: int, column: int, flow: bool) -> Node:
     if event.end_mark.line > event.start_mark.line:
         state.spans.append((event.start_mark.line + 1, event.end_mark.line + 1))
-    return Node("text", line, column, event.value, plain=event.style is None, flow=flow)
+    return Node("text", line, column, event.value, plain=not event.style, flow=flow)
 
 
 def _look_at_key(key: Node, seen: dict[str, Node], state: _Scan) -> None:
@@ -262,7 +275,7 @@ def _look_at_key(key: Node, seen: dict[str, Node], state: _Scan) -> None:
     seen[name] = key
 
 
-def _look_at_value(node: Node, state: _Scan) -> None:
+def _look_at_value(node: Node, place: Node, state: _Scan) -> None:
     if node.kind != "text":
         return
     text = node.value
@@ -276,38 +289,34 @@ def _look_at_value(node: Node, state: _Scan) -> None:
             code, message, fix = problem
             state.refuse(code, message, node.line, node.column, fix)
     if node.plain:
-        _look_at_plain(node, text, state)
+        _look_at_plain(text, node.flow, place, state)
 
 
-def _look_at_plain(node: Node, text: str, state: _Scan) -> None:
+def _look_at_plain(text: str, flow: bool, place: Node, state: _Scan) -> None:
+    """Report a value that YAML 1.1 reads as something else than it looks like; the place is that of its key."""
+    message = fix = ""
     if _TRUTH.fullmatch(text):
         meant = "true" if yaml.safe_load(text) else "false"
-        state.report(
-            "yaml_trap",
-            f"{text} is read as {meant}",
-            node.line,
-            node.column,
-            f"write {meant}, or '{text}' for the text",
-        )
+        message, fix = f"{text} is read as {meant}", f"write {meant}, or '{text}' for the text"
     elif _odd(text):
-        try:
-            read = yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError):
-            read = "no number"
+        message = f"{text} is read as {_read(text)}"
         fix = f"write the number in digits, or '{text}' for the text"
-        state.report("yaml_trap", f"{text} is read as {read}", node.line, node.column, fix)
     elif is_number(text) and not _fits(text):
-        state.report("yaml_trap", f"the number {text[:40]} is too large", node.line, node.column)
+        message = f"the number {text[:40]} is too large"
     elif text == "=":
-        state.report("yaml_trap", "= has a meaning of its own in YAML", node.line, node.column, "quote it: '='")
-    elif node.flow and text.count("(") > text.count(")"):
-        state.report(
-            "yaml_trap",
-            f"the value ends at the comma: {text}",
-            node.line,
-            node.column,
-            'quote the whole of it inside { } and [ ]: "range(1, 4)"',
-        )
+        message, fix = "= has a meaning of its own in YAML", "quote it: '='"
+    elif flow and text.count("(") > text.count(")"):
+        message = f"the value ends at the comma: {text}"
+        fix = 'quote the whole of it inside { } and [ ]: "range(1, 4)"'
+    if message:
+        state.report("yaml_trap", message, place.line, place.column, fix)
+
+
+def _read(text: str) -> str:
+    try:
+        return str(yaml.safe_load(text))
+    except (ValueError, yaml.YAMLError):
+        return "no number"
 
 
 def is_number(text: str) -> bool:
@@ -368,7 +377,7 @@ def _look_at_top(root: Node | None, stem: str, primary: bool, text: str, state: 
         if names != [name]:
             first = next((key for key, _ in root.value if key.value not in ("defaults", name)), root)
             fix = f"put everything below `{name}:`"
-            state.report("suite_key", f"a suite file holds one key, its stem: {name}", first.line, first.column, fix)
+            state.refuse("suite_key", f"a suite file holds one key, its stem: {name}", first.line, first.column, fix)
 
 
 def _look_at_defaults(defaults: Node, state: _Scan) -> None:

@@ -211,7 +211,7 @@ class Session:
     @property
     def errors(self) -> tuple[type[Exception], ...]:
         """What composing raises for a wrong configuration."""
-        return (self.hydra.HydraException, self.hydra.OmegaConfBaseException, ValueError, TypeError)
+        return (self.hydra.HydraException, self.hydra.OmegaConfBaseException, ValueError, TypeError, RecursionError)
 
 
 @contextlib.contextmanager

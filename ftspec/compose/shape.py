@@ -172,7 +172,7 @@ def _length(constraints: tuple[Any, ...]) -> str:
     pattern, at_most = _bound(constraints, "pattern"), _bound(constraints, "max_length")
     at_least = _bound(constraints, "min_length")
     said = [f"of at most {at_most}"] if at_most is not None else []
-    if at_least is not None and at_least > 0:
+    if at_least is not None and at_least > 0 and pattern is None:
         said.append("that is not empty")
     if pattern is not None:
         said.append(f"like {getattr(pattern, 'pattern', pattern)}")

@@ -161,6 +161,11 @@ class Snapshot:
                     found.add(name.removesuffix(".yaml"))
         return sorted(found)
 
+    def roots(self) -> list[str]:
+        """Return what a defaults list can name without a group: base configurations and experiments."""
+        entries = [name for layer in self.layers for name in self.entries(layer.name, "") or ()]
+        return sorted({name.removesuffix(".yaml") for name in entries if name.endswith(".yaml")})
+
     def is_nested(self, group: str, option: str) -> bool:
         """Tell whether an option lies in a folder of its group (`group=folder/option`)."""
         return "/" in option and any(self.has(layer.name, f"{group}/{option}.yaml") for layer in self.layers[1:])

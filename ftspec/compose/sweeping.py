@@ -43,6 +43,7 @@ class Sweeping:
     report: Report
     columns: dict[str, Column] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
+    foreign: set[Path] = field(default_factory=set)
     _prefixes: dict[str, str] = field(default_factory=dict)
 
     def block(self, sweep: spec.Block, at: Path = ("sweep",)) -> Block:
@@ -132,6 +133,7 @@ class Sweeping:
         for number, pairs in enumerate(block.exclude):
             for key in pairs:
                 if key not in block.swept():
+                    self.foreign.add((*at, "exclude", number))
                     fix = f"axes here: {', '.join(block.swept())}"
                     place = (*at, "exclude", number, key)
                     self.report(place, Problem("no_effect", "is no axis, so nothing is excluded", key, fix=fix))
@@ -148,7 +150,11 @@ class Sweeping:
         given = [one for one in given if not one.is_sweep_block]
         if block is not None:
             for one in given:
-                block = self._with(block, one)
+                try:
+                    block = self._with(block, one)
+                except AxisError as error:
+                    error.given = one.key
+                    raise
         own = {column.key for column in block.columns()} if block is not None else set()
         further = [one for one in given if one.values is not None and one.key not in own]
         for one in further:
@@ -171,7 +177,8 @@ class Sweeping:
 
     def _report_idle(self, idle: Sequence[Path]) -> None:
         for at in idle:
-            self.report(("sweep", *at), Problem("no_effect", "excludes no point", "sweep.exclude"))
+            if ("sweep", *at) not in self.foreign:
+                self.report(("sweep", *at), Problem("no_effect", "excludes no point", "sweep.exclude"))
 
     def _with(self, block: Block, one: Given) -> Block:
         """Let a command-line value take the place of an axis, here and in the blocks below."""

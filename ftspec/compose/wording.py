@@ -1,7 +1,8 @@
-"""Errors in the words of the spec: pydantic's and Hydra's, each as one problem with the path it is about."""
+"""Pydantic's errors in the words of the spec: one problem for each mistake, with the path it is about."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,16 +36,8 @@ def of_validation(error: ValidationError, config: Any, root: Shape = ROOT, base:
         else:
             unions.setdefault(one.union, []).append(one)
     for at, members in unions.items():
-        problems.extend(_union(at, members, config))
-    return [((*base, *path), _based(problem, base)) for path, problem in problems]
-
-
-def _based(problem: Problem, base: Path) -> Problem:
-    if not base:
-        return problem
-    from dataclasses import replace
-
-    return replace(problem, path=dotted((*base, problem.path)) if problem.path else dotted(base))
+        problems.extend(_union(at, members, config, root))
+    return [((*base, *path), replace(problem, path=dotted((*base, *path)))) for path, problem in problems]
 
 
 class _Located:
@@ -97,7 +90,7 @@ def _below(node: Any, part: str | int) -> Any:
     return None
 
 
-def _union(at: Path, members: Sequence[_Located], config: Any) -> list[Placed]:
+def _union(at: Path, members: Sequence[_Located], config: Any, root: Shape) -> list[Placed]:
     """Keep the errors of the member that was meant: the one that a mapping or a list got furthest into."""
     value = config
     for part in at:
@@ -109,7 +102,7 @@ def _union(at: Path, members: Sequence[_Located], config: Any) -> list[Placed]:
             by_tag.setdefault(one.tag, []).append(one)
         if by_tag:
             return [_worded(one) for one in min(by_tag.values(), key=len)]
-    shapes = shapes_at(at)
+    shapes = shapes_at(at, root)
     one = members[0]
     one.path, one.key, one.shape = at, None, shapes[0] if shapes else None
     one.kind, one.value = "union", value
@@ -181,35 +174,10 @@ def _hint(value: Any, shape: Shape | None) -> str:
         return "remove the quotes"
     if isinstance(value, bool) and shape.text:
         return "quote it"
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and shape.item:
+        return "put it into a list: [ ]"
     if isinstance(value, (int, float)) and not isinstance(value, bool) and shape.text and not shape.number:
         return "quote it"
     if isinstance(value, float) and value.is_integer() and shape.number:
         return f"write {int(value)}"
-    if isinstance(value, (str, int)) and shape.item and not shape.text:
-        return "put it into a list: [ ]"
     return ""
-
-
-def of_hydra(error: Exception, near: Iterable[str] = ()) -> Problem:
-    """Word one of Hydra's or OmegaConf's errors; its search path (folders of this machine) is left out."""
-    from difflib import get_close_matches
-
-    missing = getattr(error, "missing_cfg_file", None)
-    if missing:
-        options = list(getattr(error, "options", None) or near)
-        group, _, option = str(missing).rpartition("/")
-        match = get_close_matches(option, options, n=1)
-        hint = f"did you mean {match[0]}? " if match else ""
-        known = f"known: {', '.join(options)}" if options else ""
-        what = f"{group} has no option {option!r}" if group else f"there is no configuration {option!r}"
-        return Problem("unknown_option", what, group.replace("/", "."), fix=(hint + known).strip())
-    cause = error.__cause__ if not str(error).strip() and error.__cause__ else error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    kept = []
-    for line in lines:
-        if line.startswith(("Config search path", "Search path", "See http", "full_key:", "object_type=", "provider=")):
-            break
-        kept.append(line)
-    fix = next((line for line in kept if line.startswith(("To append", "Did you mean"))), "")
-    said = " ".join(line for line in kept if line != fix) or type(error).__name__
-    return Problem("compose", said[:500], fix=fix[:1].lower() + fix[1:])

@@ -1,0 +1,141 @@
+"""Hydra's and OmegaConf's failures in the words of the spec, with a place. They stop at the first mistake."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ftspec.compose.given import Given, unknown_option
+from ftspec.compose.scan import Node
+from ftspec.compose.session import Session
+from ftspec.compose.sites import COMMAND_LINE, merged_files
+from ftspec.compose.sources import Loaded
+from ftspec.spec.errors import Problem
+
+_NOISE = (
+    "Config search path",
+    "Search path",
+    "See http",
+    "full_key:",
+    "object_type=",
+    "provider=",
+    "Available options",
+)
+_QUOTED = re.compile(r"'([^']+)'")
+
+
+def of_hydra(error: Exception, session: Session, given: Sequence[Given] = (), groups: Sequence[str] = ()) -> Problem:
+    """Word and place a failure: on the command line, at an entry of a defaults list, or at the experiment's top.
+
+    Hydra's search path, folders of this machine, is left out.
+    """
+    top = f"experiments/{session.name}.yaml"
+    if isinstance(error, RecursionError):
+        return Problem("defaults", "the defaults lists go in a circle", "defaults", top, 1, 1)
+    missing = str(getattr(error, "missing_cfg_file", "") or "")
+    if missing:
+        return _missing(missing, session, top)
+    said = _said(error)
+    if "Cannot merge" in said:
+        clash = _clash(session, groups)
+        if clash:
+            return clash
+    for one in given:
+        if one.text in said or f"'{one.key}'" in said:
+            return _of_override(said, one)
+    fix = next(iter(re.findall(r"(?:To append|Did you mean)[^\n]*", said)), "")
+    problem = Problem("compose", said.replace(fix, "").strip(), fix=fix[:1].lower() + fix[1:])
+    words = set(_QUOTED.findall(said)) - {session.name}
+    for file, nodes in _entries(session):
+        for node in nodes:
+            if _name(node) in words:
+                if "No match in the defaults list" in said:
+                    known = session.snapshot.groups()
+                    return replace(
+                        unknown_group(_name(node), known), file=file.shown, line=node.line, column=node.column
+                    )
+                return problem.at(file.shown, node.line, node.column)
+    return problem.at(top, 1, 1)
+
+
+def unknown_group(name: str, known: Sequence[str]) -> Problem:
+    """Word that a defaults list overrides a group that is not there."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}? " if near and near[0] != name else ""
+    return Problem("unknown_option", f"no group {name!r} to override", fix=f"{hint}known: {', '.join(known)}")
+
+
+def _missing(missing: str, session: Session, top: str) -> Problem:
+    group, _, option = missing.rpartition("/")
+    if group:
+        problem = unknown_option(group, option, session.snapshot.options(group))
+    else:
+        known = session.snapshot.roots()
+        problem = replace(
+            unknown_option("conf", option, known), message=f"there is no configuration {option!r}", path=""
+        )
+    for file, nodes in _entries(session):
+        names = [_name(node) for node in nodes]
+        if option in names and (not group or group in names):
+            node = nodes[names.index(option)]
+            return problem.at(file.shown, node.line, node.column)
+    return problem.at(top, 1, 1)
+
+
+def _of_override(said: str, one: Given) -> Problem:
+    fix = ""
+    if "Could not override" in said and isinstance(one.value, dict):
+        fix = f"it would be merged into the old value: give ~{one.key} first, then +{one.text.lstrip('+')}"
+    elif "No match in the defaults list" in said:
+        fix = f"add it: +{one.text}"
+    said = re.sub(r"\s*(To append|Did you mean).*", "", said, flags=re.DOTALL).rstrip(".")
+    return Problem("compose", said, one.key, COMMAND_LINE, fix=fix)
+
+
+def _said(error: Exception) -> str:
+    cause = error.__cause__ if not str(error).strip() and error.__cause__ is not None else error
+    kept = []
+    for line in str(cause).splitlines():
+        if line.strip().startswith(_NOISE):
+            break
+        if line.strip():
+            kept.append(line.strip())
+    return " ".join(kept)[:500] or type(error).__name__
+
+
+def _entries(session: Session) -> Iterator[tuple[Loaded, list[Node]]]:
+    """Yield the names in each entry of each defaults list that was read, the experiment's own file first."""
+    for file in session.snapshot.loaded.values():
+        root = file.document.root if file.document is not None else None
+        defaults = root.entry("defaults") if root is not None else None
+        for item in defaults.value if defaults is not None else ():
+            nodes = [node for pair in item.value for node in pair] if item.kind == "map" else [item]
+            yield file, [inner for node in nodes for inner in (node.value if node.kind == "list" else [node])]
+
+
+def _name(node: Node) -> str:
+    words = str(node.value).split()
+    return words[-1] if words else ""
+
+
+def _clash(session: Session, groups: Sequence[str]) -> Problem | None:
+    """Find the key that is keys and values in one file and a list in a later one, or the other way round."""
+    kinds: dict[tuple[str | int, ...], tuple[str, str]] = {}
+    try:
+        files = merged_files(session, groups)
+    except session.errors:
+        return None
+    for loaded, package in files:
+        if loaded.document is None:
+            continue
+        for path, node, kind in loaded.document.kinds():
+            at = (*package, *path)
+            before = kinds.get(at)
+            if before is not None and {before[0], kind} == {"map", "list"}:
+                words = {"map": "keys and values", "list": "a list"}
+                message = f"must be {words[before[0]]}, as in {before[1]}, not {words[kind]}"
+                dotted = ".".join(map(str, at))
+                return Problem("invalid_value", message, dotted, loaded.shown, node.line, node.column)
+            kinds[at] = (kind, f"{loaded.shown}:{node.line}")
+    return None

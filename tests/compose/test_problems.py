@@ -1,0 +1,100 @@
+"""A corpus of broken experiments: every mistake found at once, each with its code, its path and file:line:column."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ftspec.compose import load
+from ftspec.spec.errors import FtspecError
+
+CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "broken.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_every_problem_has_its_place(make_project, make_files, case: dict[str, Any]) -> None:
+    project = make_files(case["files"]) if "files" in case else make_project(case.get("experiment", ""))
+    with pytest.raises(FtspecError) as caught:
+        load(project, "x", case.get("overrides", []))
+    said = [f"{one.site} {one.code} {one.path}".strip() for one in caught.value.problems]
+    assert said == case["problems"]
+    assert type(caught.value).__name__ == case["error"]
+    assert str(project.root) not in str(caught.value), "a path of this machine"
+    assert all(one.message for one in caught.value.problems)
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(CASES) >= 70
+    assert len({code.split()[1] for case in CASES for code in case["problems"] if code.count(" ") > 1}) >= 15
+
+
+def messages(project: Any, *overrides: str) -> list[str]:
+    with pytest.raises(FtspecError) as caught:
+        load(project, "x", overrides)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_words_for_a_wrong_value(make_project) -> None:
+    assert messages(make_project("hyperparameters: {n_epochs: '3', batch_size: 300}\n")) == [
+        "experiments/x.yaml:5:19: hyperparameters.n_epochs: must be `auto` or a whole number from 1 to 50, not '3'; "
+        "remove the quotes [invalid_value]",
+        "experiments/x.yaml:5:34: hyperparameters.batch_size: must be `auto` or a whole number from 1 to 256, not 300 "
+        "[invalid_value]",
+    ]
+
+
+def test_unknown_keys_are_told_where_they_belong(make_project) -> None:
+    body = "n_epochs: 3\nlr: 0.1\nhyperparameters: {epochs: 3}\nseeed: 1\n"
+    fixes = [message.partition("; ")[2] for message in messages(make_project(body))]
+    assert fixes == [
+        "did you mean hyperparameters.n_epochs? [unknown_key]",
+        "did you mean hyperparameters.learning_rate_multiplier? [unknown_key]",
+        "did you mean n_epochs? [unknown_key]",
+        "did you mean seed? [unknown_key]",
+    ]
+
+
+def test_the_branch_of_a_union_that_was_meant(make_project) -> None:
+    body = "provider: {base_url: {enb: X}, auth: text}\n"
+    assert [message.split(": ", 1)[1] for message in messages(make_project(body))] == [
+        "provider.base_url.env: is missing; give a text like ^[A-Za-z_][A-Za-z0-9_]*$ [missing_key]",
+        "provider.base_url.enb: is no known key; did you mean env? [unknown_key]",
+        "provider.auth: must be {env: NAME}, not 'text' [invalid_value]",
+    ]
+
+
+def test_a_mistake_of_some_runs(make_project) -> None:
+    body = "sweep:\n  grid:\n    hyperparameters.n_epochs: [1, 2, 99]\n    seed: [1, 2, 3, 4]\n"
+    assert messages(make_project(body)) == [
+        "experiments/x.yaml:7:38: hyperparameters.n_epochs: must be `auto` or a whole number from 1 to 50, not 99 "
+        "(in 4 of 12 runs) [invalid_value]"
+    ]
+
+
+def test_one_mistake_behind_two_references(make_project) -> None:
+    body = "metadata: {s: not ok}\nsuffix: ${metadata.s}\nmodel: ${metadata.s}\n"
+    assert messages(make_project(body.replace("model: ${metadata.s}\n", ""))) == [
+        "experiments/x.yaml:5:12: metadata.s: must be a text of at most 40 like ^[A-Za-z0-9-]+$, not 'not ok'; used by "
+        "suffix [invalid_value]"
+    ]
+
+
+def test_many_mistakes_are_cut(make_project) -> None:
+    found = messages(make_project("sweep: {grid: {hyperparameters.n_epochs: 'range(100,1000)'}}\n"))
+    assert len(found) == 201
+    assert found[-1] == "and 700 more problems of the same kinds [more]"
+
+
+def test_a_mistake_is_found_without_the_swept_value(make_project) -> None:
+    """The base lacks what an axis gives: that is no mistake; a wrong seed is, and it is said once."""
+    project = make_project("seed: -1\nsweep: {grid: {model: [tiny, small]}}\n")
+    path = project.experiments / "x.yaml"
+    path.write_text(path.read_text().replace("model: tiny\n", ""))
+    found = messages(project)
+    assert len(found) == 1
+    assert "seed: must be a whole number" in found[0]
+    path.write_text(path.read_text().replace("seed: -1\n", ""))
+    composed = load(project, "x")
+    assert [point.experiment.model for point in composed.points] == ["tiny", "small"]
+    assert composed.experiment.model == "tiny"
