@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ftspec.spec.errors import Problem
@@ -179,11 +178,3 @@ def _guard_rate(profile: Profile, path: str, value: float) -> Iterable[Problem]:
             fix=f"source: {rate.source}; auto was seen to resolve to {seen or 'numbers not known'}",
             severity="warning",
         )
-
-
-def auto_resolved(profile: Profile, model: str) -> float | None:
-    """Return what `auto` was seen to become for a model, None where nobody saw it."""
-    for pattern, value in profile.rate.auto_resolved.items():
-        if fnmatchcase(model, pattern):
-            return value
-    return None

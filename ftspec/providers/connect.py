@@ -14,14 +14,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
+from ftspec.providers.address import base_url_of, key_of, public_url
 from ftspec.providers.failures import CallFailed, Failure, call_failed
 from ftspec.providers.pace import Pace, pace_for
 from ftspec.providers.profiles import load_profile
-from ftspec.spec.errors import MissingKeyError, ProviderError
 from ftspec.spec.experiment import Provider
-from ftspec.spec.model import EnvRef
 from ftspec.spec.profile import Profile
 from ftspec.storage import read_json
 from ftspec.wire.errors import BadAnswer, ErrorClass, ExceptionKind, read_error
@@ -72,14 +70,13 @@ class Connection:
     _fresh: dict[str, float] = field(default_factory=dict, repr=False)
     _state: Path | None = None
 
-    async def get(self, what: str, send: Send, *, timeout: float | None = None) -> Reply:
-        """Ask for something, with the SDK's retries and our own. Raises CallFailed when it stays unreachable."""
-        return await self.steady(what, send, _same, timeout=timeout)
-
     async def steady(
         self, what: str, send: Send, read: Callable[[Reply], Taken], *, timeout: float | None = None
     ) -> Taken:
-        """As `get`, with the answer read within the retries: an answer of the wrong kind is asked for again."""
+        """Ask for something that may be asked again, with the SDK's retries and our own, and read the answer.
+
+        An answer of the wrong kind is asked for again too. Raises CallFailed when it stays unreachable.
+        """
         for tried in range(self.pace.retries):
             try:
                 return await self._guarded(what, self.client, send, read, timeout or self.pace.call_timeout)
@@ -272,10 +269,10 @@ async def _hosted(
 ) -> AsyncIterator[Connection]:
     import httpx2
 
-    base_url = _base_url(profile, provider, environ)
-    key = _key(profile, provider, environ)
+    base_url = base_url_of(profile, provider, environ)
+    key = key_of(profile, provider, environ)
     project = environ.get(profile.address.project) if profile.address.project else None
-    identity = _public(base_url) + (f"#{project}" if project else "")
+    identity = public_url(base_url) + (f"#{project}" if project else "")
     async with httpx2.AsyncClient(timeout=httpx2.Timeout(600, connect=10), follow_redirects=False) as http:
         yield _connection(profile, http, base_url=base_url, identity=identity, key=key, project=project, pace=pace)
 
@@ -301,56 +298,4 @@ def _connection(
         client.organization = None
     once = client.with_options(max_retries=0)
     once.project, once.organization = client.project, client.organization
-    return Connection(profile, client, identity, _public(base_url), project, pace, _once=once)
-
-
-def _base_url(profile: Profile, provider: Provider, environ: Mapping[str, str]) -> str:
-    asked = provider.base_url
-    if isinstance(asked, EnvRef):
-        value = environ.get(asked.env, "").strip()
-        if not value:
-            raise MissingKeyError(
-                "missing_variable",
-                f"the address of {profile.title} stands in ${asked.env}, which is not set",
-                path="provider.base_url",
-                fix=f"export {asked.env}=https://...",
-            )
-        asked = value
-    url = asked or profile.address.base_url
-    if not url:
-        raise ProviderError(
-            "missing_base_url",
-            f"{profile.title} has no address of its own",
-            path="provider.base_url",
-            fix="set provider.base_url",
-        )
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ProviderError("invalid_base_url", f"{_public(url)!r} is not an http address", path="provider.base_url")
-    return url
-
-
-def _key(profile: Profile, provider: Provider, environ: Mapping[str, str]) -> str:
-    name = provider.auth.env if provider.auth is not None else profile.address.key
-    if name is None:
-        return "none"
-    value = environ.get(name, "").strip()
-    if not value:
-        raise MissingKeyError(
-            "missing_key",
-            f"there is no key for {profile.title}: ${name} is not set",
-            path="provider.auth",
-            fix=f"export {name}=..., or train here without a key: provider.profile=embedded",
-        )
-    return value
-
-
-def _public(url: str) -> str:
-    """The address without user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, host + (f":{parts.port}" if parts.port else ""), parts.path.rstrip("/"), "", ""))
-
-
-def with_pace(connection: Connection, **changes: Any) -> Connection:
-    """Return the same connection at another pace."""
-    return replace(connection, pace=replace(connection.pace, **changes))
+    return Connection(profile, client, identity, public_url(base_url), project, pace, _once=once)

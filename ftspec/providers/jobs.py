@@ -14,21 +14,20 @@ from typing import Any, Literal
 
 from ftspec.providers.body import ATTEMPT, KEY, TRAIN, guard, job_body, normalised_sha256
 from ftspec.providers.connect import Connection
+from ftspec.providers.control import cancel_job, parked_until
 from ftspec.providers.creation import create_once
 from ftspec.providers.failures import CallFailed, lines_named
 from ftspec.providers.files import ensure_file, forget, locked
 from ftspec.providers.find import Finder, Found
 from ftspec.providers.follow import follow, get_job, read_job, status_of
 from ftspec.providers.journal import Journal, open_journal, read_intent
-from ftspec.providers.paging import items_of
 from ftspec.providers.results import Harvest, harvest
-from ftspec.spec.errors import ProviderError, SpecError
+from ftspec.spec.errors import SpecError
 from ftspec.spec.events import Emit, JobCreated, Notice
 from ftspec.storage import BlobStore
 from ftspec.wire.errors import ErrorClass
 from ftspec.wire.responses import TERMINAL, Job
 
-_DAY = 86_400.0
 _TYPED = ("model", "training_file", "validation_file", "method", "hyperparameters", "seed", "suffix", "metadata")
 
 
@@ -195,7 +194,7 @@ class _Training:
             return await self._create()
         except CallFailed as error:
             if not self._lost_file(error):
-                raise await _parked_until(self.connection, error) from error
+                raise await parked_until(self.connection, error) from error
             return await self._create()
 
     async def _create(self) -> tuple[Job, bool]:
@@ -290,7 +289,7 @@ class _Training:
             self.told.add(job.id)
             status = status_of(self.connection, job)
             if status not in TERMINAL:
-                status = await _cancel(self.connection, job.id)
+                status = await cancel_job(self.connection, job.id)
             self.journal.append("duplicate", id=job.id, kept=kept, status=status)
             message = f"the host made the job twice; kept {kept}, the other is {job.id}, {status}"
             self.emit(Notice(level="warning", code="duplicate_job", message=message, subject=self.request.subject))
@@ -300,43 +299,6 @@ def _sha256(body: dict[str, Any]) -> str:
     import rfc8785
 
     return hashlib.sha256(rfc8785.dumps(body)).hexdigest()
-
-
-async def _parked_until(connection: Connection, error: CallFailed) -> CallFailed:
-    """Say when a daily limit lets the next job in: a day after the oldest of the last 24 hours."""
-    if error.error_class is not ErrorClass.PARK:
-        return error
-
-    async def fetch(client: Any, query: dict[str, Any]) -> Any:
-        return await client.fine_tuning.jobs.with_raw_response.list(**query)
-
-    since, oldest = time.time() - _DAY, None
-    try:
-        async for raw in items_of(connection, "listing jobs", fetch):
-            created = Job.read(raw).created_at
-            if created is None or created < since:
-                break
-            oldest = created
-    except ProviderError:
-        return error
-    if oldest is None:
-        return error
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(oldest + _DAY))
-    fix = f"the next slot opens about {when}: give the same command then"
-    return CallFailed(error.code, error.problems[0].message, failure=error.failure, fix=fix)
-
-
-async def _cancel(connection: Connection, job_id: str) -> str:
-    """Cancel a job; one that is over already is no error. Return its status afterwards."""
-    try:
-        job, _ = await connection.steady(
-            "cancelling the job", lambda client: client.fine_tuning.jobs.with_raw_response.cancel(job_id), read_job
-        )
-    except CallFailed as error:
-        if error.error_class is not ErrorClass.DATA:
-            raise
-        job, _ = await get_job(connection, job_id)
-    return status_of(connection, job)
 
 
 async def cancel(connection: Connection, attempt: Path) -> str | None:
@@ -355,7 +317,7 @@ async def cancel(connection: Connection, attempt: Path) -> str | None:
             identifier = found[0].id if found else None
         if identifier is None:
             return None
-        status = await _cancel(connection, identifier)
+        status = await cancel_job(connection, identifier)
         journal.append("cancel", id=identifier, status=status)
         return status
     finally:
