@@ -69,7 +69,7 @@ class ReadyRows:
                 row = self._decode_completion(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 raise BadRowError(explain_line(raw, _plain(error), self._names, file, line)) from None
-        return row, self._metadata(row)
+        return self._split(row)
 
     def _from_object(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         value = _object(raw, file, line) if isinstance(raw, bytes) else raw
@@ -85,13 +85,17 @@ class ReadyRows:
             row = msgspec.convert(value, self._completion if "completion" in value else self._chat, strict=True)
         except msgspec.MsgspecError as error:
             raise BadRowError(explain(value, _plain(error), self._names, file, line)) from None
-        return row, self._metadata(row)
+        return self._split(row)
 
-    def _metadata(self, row: Any) -> Metadata:
+    def _split(self, row: Any) -> tuple[Row, Metadata]:
+        """Return the row without its metadata, and the metadata."""
         if not self._names:
-            return {}
+            return row, {}
         values = ((name, getattr(row, f"m{n}")) for n, name in enumerate(self._names))
-        return {name: msgspec.json.decode(value) for name, value in values if value is not UNSET}
+        metadata = {name: msgspec.json.decode(value) for name, value in values if value is not UNSET}
+        if isinstance(row, ChatRow):
+            return ChatRow(row.messages, row.tools, row.parallel_tool_calls), metadata
+        return CompletionRow(row.prompt, row.completion), metadata
 
 
 def _plain(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ftspec.data.proof import Proof, proof_from_json
 from ftspec.data.render import PartWriter
 from ftspec.spec.errors import Problem
 
@@ -43,7 +44,8 @@ class Prepared:
     `parts` holds "train" always, "valid" and "test" where the split has them. `rows` is a JSON-lines file with one
     record per rendered row. `references` are the distinct last assistant texts of the train part with counts, commonest
     first (ties by text), empty beyond 1,000. `overlap` counts prompts that stand in the train part and in another.
-    `counter` names the token counter, `exact` says whether counts are exact. `dropped` rows lost by `on_empty: drop`.
+    `counter` names the token counter, `exact` says whether counts are exact. `dropped` rows lost by `on_empty: drop`;
+    `proof` says what each weight rule did.
     """
 
     parts: Mapping[str, Part]
@@ -56,6 +58,7 @@ class Prepared:
     exact: bool
     row_format: str
     dropped: int
+    proof: Proof
 
 
 def part_json(writer: PartWriter) -> dict[str, Any]:
@@ -78,6 +81,7 @@ def from_json(body: Any, files: Mapping[str, Path]) -> Prepared:
         exact=body["exact"],
         row_format=body["row_format"],
         dropped=body["dropped"],
+        proof=proof_from_json(body["proof"]),
     )
 
 

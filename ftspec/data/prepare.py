@@ -13,6 +13,7 @@ from ftspec.data.counting import Counting, load_counts
 from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
 from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
 from ftspec.data.parts import Prepared, from_json, part_json
+from ftspec.data.proof import Proof, dead_rules
 from ftspec.data.render import PartWriter, Rendering, part_writers, references
 from ftspec.data.rows import Canonical, RowsBuilder, canonical_tools
 from ftspec.data.rules import RowRules
@@ -167,21 +168,24 @@ class Preparation:
             records = entry.path("rows.jsonl")
             writers = part_writers(parts, names)
             paths = [source.path for source in inputs]
-            rendering = Rendering(canonical, parts, paths, self.weights, self.rules, self.limits, counts, extra, 0)
+            rendering = Rendering(canonical, parts, paths, self.weights, self.rules, self.limits, counts, extra)
             rendering.run(writers, records)
             self._check_counts(rendering, writers, parts)
             rendering.issues.raise_all()
             overlap, problems = self._overlap(canonical, parts)
+            proof = _proof(rendering, writers)
+            problems = [*self._advice(writers), *problems, *dead_rules(proof)]
             body = {
                 "parts": {w.role: part_json(w) for w in writers.values()},
                 "sources": [[i.path, i.sha256, i.bytes, n] for i, n in zip(inputs, canonical.rows_of, strict=True)],
                 "references": references(canonical, parts, TRAIN),
-                "problems": [asdict(p) for p in [*self._advice(writers), *problems]],
+                "problems": [asdict(p) for p in problems],
                 "overlap": overlap,
                 "counter": self.counter.name,
                 "exact": exact,
                 "row_format": canonical.row_format,
                 "dropped": rendering.dropped,
+                "proof": asdict(proof),
             }
             return from_json(json.loads(json.dumps(body)), entry.commit(body))
         except BaseException:
@@ -279,6 +283,19 @@ class Preparation:
             if count
         ]
         return len(seen[TRAIN] & (seen[VALID] | seen[TEST])), problems
+
+
+def _proof(rendering: Rendering, writers: Mapping[int, PartWriter]) -> Proof:
+    """Return the proof table with its sums over train and validation."""
+    trained = [writer for code, writer in writers.items() if code in (TRAIN, VALID)]
+    return Proof(
+        lines=rendering.proof.lines(),
+        messages=sum(writer.messages for writer in trained),
+        learned_messages=sum(writer.learned_messages for writer in trained),
+        tokens=sum(writer.tokens for writer in trained),
+        learned_tokens=sum(writer.learned_tokens for writer in trained),
+        without_target=rendering.proof.without_target,
+    )
 
 
 def _canonical(body: Any, files: Mapping[str, Path]) -> Canonical:

@@ -13,16 +13,18 @@ from msgspec import UNSET
 from ftspec.data.chat import ROLE, ChatRow, prompt_end, text_of
 from ftspec.data.index import DROPPED, PART_NAME, TEST, RowIndex
 from ftspec.data.issues import Issues
+from ftspec.data.proof import ProofBuilder
 from ftspec.data.rows import Canonical, encode
 from ftspec.data.rules import RowRules
 from ftspec.data.weights import (
     FROM_DATA,
     PRESET,
+    Decision,
     Rule,
     decide,
+    decide_simply,
     default_mask,
     illegal,
-    simple_mask,
     trainable_letters,
 )
 from ftspec.spec.dataset import Weights
@@ -61,18 +63,6 @@ class PartWriter:
 
 
 @dataclass
-class Decisions:
-    """What the proof table is made of, over train and validation: per rule, plus FROM_DATA and PRESET."""
-
-    matched: dict[int, int] = field(default_factory=dict)
-    decided: dict[int, int] = field(default_factory=dict)
-    raised: dict[int, int] = field(default_factory=dict)
-    lowered: dict[int, int] = field(default_factory=dict)
-    tokens: dict[int, int] = field(default_factory=dict)
-    rows: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass
 class Rendering:
     """Everything one pass over the canonical rows needs and finds."""
 
@@ -84,14 +74,14 @@ class Rendering:
     limits: RowRules
     counts: Any
     extra: Any
-    overhead: int
     issues: Issues = field(default_factory=Issues)
     dropped: int = 0
-    longest: tuple[int, int] = (0, 0)
+    proof: ProofBuilder = field(init=False)
 
     def __post_init__(self) -> None:
         self._legal = trainable_letters(self.limits)
         self._ids: dict[str, int] = {}
+        self.proof = ProofBuilder([rule.name for rule in self.rules], self.weights.train_on)
 
     def run(self, writers: Mapping[int, PartWriter], records: Path) -> None:
         """Write all parts and `rows.jsonl`. Raises StorageError; problems of rows are collected in `issues`."""
@@ -133,21 +123,24 @@ class Rendering:
         letters = index.letters[first:end].decode()
         given = index.given[first:end].decode()
         decoded = _decode_chat(line) if self.rules and self.canonical.row_format == "chat" else None
-        mask = self._mask(row, letters, given, decoded, metadata)
-        if mask is None:
+        decision = self._decide(row, letters, given, decoded, metadata)
+        if decision is None:
             return None
+        mask, usual = decision.mask, default_mask(letters)
         if "1" not in mask and writer.role != "test" and not self._empty(row):
             return None
         counts = self.counts[first:end]
         tokens = sum(counts) + self.extra[row]
         learned = sum(compress(counts, mask.encode().translate(_BITS)))
         number = writer.rows
+        if self.parts[row] != TEST:
+            self.proof.add(decision, usual, counts)
         if self.parts[row] == TEST:
             writer.write(self._item(row, line, letters, metadata))
-        elif mask == default_mask(letters):
+        elif mask == usual:
             writer.write(line)
         else:
-            writer.write(self._weighted(line, decoded, letters, mask))
+            writer.write(self._weighted(line, decoded, usual, mask))
         writer.tokens += tokens
         writer.learned_tokens += learned
         writer.messages += len(mask)
@@ -166,7 +159,8 @@ class Rendering:
             "learned": learned,
         }
 
-    def _mask(self, row: int, letters: str, given: str, decoded: Any, metadata: dict[str, Any]) -> str | None:
+    def _decide(self, row: int, letters: str, given: str, decoded: Any, metadata: dict[str, Any]) -> Decision | None:
+        """Return the mask of a row, or None after adding a problem."""
         weights = self.weights
         if weights.existing == "error" and given.strip("."):
             n = next(n for n, g in enumerate(given) if g != ".")
@@ -177,25 +171,24 @@ class Rendering:
             return None
         if decoded is not None:
             decision = decide(weights, self.rules, decoded.messages, letters, given, metadata)
-            mask, by = decision.mask, decision.by
         else:
-            mask = simple_mask(weights, letters, given)
-            by = [FROM_DATA if g != "." and weights.existing == "respect" else PRESET for g in given]
-        wrong = illegal(mask, letters, self._legal)
+            decision = decide_simply(weights, letters, given)
+        wrong = illegal(decision.mask, letters, self._legal)
         if wrong is not None:
-            n = wrong
-            who = f"rule {self.rules[by[n]].name!r}" if by[n] >= 0 else f"train_on: {weights.train_on}"
-            who = "the data" if by[n] == FROM_DATA else who
-            message = (
-                f"{who} gives weight 1 to a {ROLE[letters[n]]} message, which {self.limits.name} cannot learn from"
-            )
-            self._problem(row, "weight", message, f"messages[{n}]", "learned roles: " + ", ".join(self.limits.roles))
+            self._illegal(row, wrong, letters, decision)
             return None
-        if self.canonical.row_format == "completion" and mask != "01":
+        if self.canonical.row_format == "completion" and decision.mask != "01":
             fix = "use chat rows for any other mask"
             self._problem(row, "weight", "a completion row learns its completion and nothing else", "", fix)
             return None
-        return mask
+        return decision
+
+    def _illegal(self, row: int, n: int, letters: str, decision: Decision) -> None:
+        by = decision.by[n] if decision.by is not None else PRESET
+        who = f"rule {self.rules[by].name!r}" if by >= 0 else f"train_on: {self.weights.train_on}"
+        who = "the data" if by == FROM_DATA else who
+        message = f"{who} gives weight 1 to a {ROLE[letters[n]]} message, which {self.limits.name} cannot learn from"
+        self._problem(row, "weight", message, f"messages[{n}]", "learned roles: " + ", ".join(self.limits.roles))
 
     def _placed(self, row: int, letters: str, given: str) -> bool:
         """Whether weights in the data stand only where the provider takes them."""
@@ -219,17 +212,16 @@ class Rendering:
         return self.weights.on_empty == "keep"
 
     def _too_long(self, row: int, tokens: int) -> None:
-        self.longest = max(self.longest, (tokens, row))
         limit = self.limits.max_row_tokens
         if limit is not None and tokens > limit:
             message = f"the row has {tokens:,} tokens, {self.limits.name} cuts rows at {limit:,}"
             self._problem(row, "tokens", message, "messages", "shorten or split the conversation")
 
-    def _weighted(self, line: bytes, decoded: Any, letters: str, mask: str) -> bytes:
+    def _weighted(self, line: bytes, decoded: Any, usual: str, mask: str) -> bytes:
         """Return the line with a weight on every message that differs from its role's default."""
         chat = decoded if decoded is not None else _decode_chat(line)
-        for message, bit, usual in zip(chat.messages, mask, default_mask(letters), strict=True):
-            message.weight = None if bit == usual else int(bit)
+        for message, bit, before in zip(chat.messages, mask, usual, strict=True):
+            message.weight = None if bit == before else int(bit)
         return encode(chat)
 
     def _item(self, row: int, line: bytes, letters: str, metadata: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ user message up to the next one. A flag speaks for its own message only.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -149,11 +149,14 @@ def _regex_test(name: str, match: Match) -> Test:
 
 @dataclass
 class Decision:
-    """The mask of one row, who decided each message (a rule's number, FROM_DATA, PRESET) and which rules matched it."""
+    """The mask of one row, who decided each message (a rule's number, FROM_DATA, PRESET) and which rules matched it.
+
+    `by` None: the preset decided every message.
+    """
 
     mask: str
-    by: list[int]
-    matched: list[list[int]]
+    by: list[int] | None = None
+    matched: list[list[int]] = field(default_factory=list)
 
 
 def decide(
@@ -161,7 +164,8 @@ def decide(
 ) -> Decision:
     """Return the weights of one row, with everything needed for the proof table."""
     mask = list(preset_mask(weights.train_on, letters))
-    by, matched = [PRESET] * len(mask), []
+    by = [PRESET] * len(mask)
+    matched: list[list[int]] = []
     respected = weights.existing == "respect"
     for n in range(len(mask)):
         hits = [k for k, rule in enumerate(rules) if rule.matches(n, messages[n], letters, metadata)]
@@ -173,12 +177,13 @@ def decide(
     return Decision("".join(mask), by, matched)
 
 
-def simple_mask(weights: Weights, letters: str, given: str) -> str:
-    """Return the mask of a row where there are no rules: the preset, overruled by weights in the data."""
+def decide_simply(weights: Weights, letters: str, given: str) -> Decision:
+    """Return the weights of one row where there are no rules: the preset, overruled by weights in the data."""
     mask = preset_mask(weights.train_on, letters)
     if weights.existing != "respect" or given.count(".") == len(given):
-        return mask
-    return "".join(m if g == "." else g for m, g in zip(mask, given, strict=True))
+        return Decision(mask)
+    joined = "".join(m if g == "." else g for m, g in zip(mask, given, strict=True))
+    return Decision(joined, [PRESET if g == "." else FROM_DATA for g in given])
 
 
 def illegal(mask: str, letters: str, roles: frozenset[str]) -> int | None:

@@ -1,9 +1,11 @@
 """The `dataset` and `weights` blocks: where rows come from, how they become messages, which messages are learned."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ftspec.spec.aliases import weights_aliases
 from ftspec.spec.model import FileRef, Strict, Text
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -112,3 +114,8 @@ class Weights(Strict):
     existing: Literal["respect", "override", "error"] = "respect"
     field: Literal["weight", "trainable", "loss", "loss_weight", "masked", "train"] = "weight"
     on_empty: Literal["error", "drop", "keep"] = "error"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_names(cls, value: Any) -> Any:
+        return weights_aliases(value)[0] if isinstance(value, Mapping) else value

@@ -1,0 +1,126 @@
+"""The proof table: what each weight rule matched, what it decided and what it changed, from the masks really written.
+
+Counts are over the train and validation parts. `0->1` and `1->0` are against what hosts learn by themselves (every
+assistant message); tokens and rows are those of messages that a line changed that way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftspec.data.weights import FROM_DATA, PRESET, Decision
+from ftspec.spec.errors import Problem
+
+MATCHES_NOTHING = "matches nothing"
+ALWAYS_EARLIER = "always decided earlier"
+
+
+@dataclass(frozen=True)
+class ProofLine:
+    """One decider: `(data)`, a rule or the preset. `dead` says why a rule never decides, empty while it does."""
+
+    name: str
+    matched: int
+    decided: int
+    raised: int
+    lowered: int
+    tokens: int
+    rows: int
+    dead: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The table and its sums; `without_target` counts kept rows in which nothing is learned."""
+
+    lines: tuple[ProofLine, ...]
+    messages: int
+    learned_messages: int
+    tokens: int
+    learned_tokens: int
+    without_target: int
+
+
+@dataclass
+class _Tally:
+    matched: int = 0
+    decided: int = 0
+    raised: int = 0
+    lowered: int = 0
+    tokens: int = 0
+    rows: int = 0
+
+
+@dataclass
+class ProofBuilder:
+    """Adds up rows while they are rendered."""
+
+    names: Sequence[str]
+    preset: str
+    tallies: dict[int, _Tally] = field(default_factory=dict)
+    without_target: int = 0
+
+    def __post_init__(self) -> None:
+        self.tallies = {by: _Tally() for by in (FROM_DATA, *range(len(self.names)), PRESET)}
+
+    def add(self, decision: Decision, usual: str, counts: Sequence[int]) -> None:
+        """Add one row; `usual` is the default mask, `counts` are tokens per message."""
+        tallies, mask = self.tallies, decision.mask
+        self.without_target += "1" not in mask
+        preset = tallies[PRESET]
+        preset.matched += len(mask)
+        if decision.by is None:
+            preset.decided += len(mask)
+            if mask != usual:
+                self._changes(mask, usual, [PRESET] * len(mask), counts)
+            return
+        for by in decision.by:
+            tallies[by].decided += 1
+            tallies[FROM_DATA].matched += by == FROM_DATA
+        for hits in decision.matched:
+            for rule in hits:
+                tallies[rule].matched += 1
+        if mask != usual:
+            self._changes(mask, usual, decision.by, counts)
+
+    def _changes(self, mask: str, usual: str, deciders: Sequence[int], counts: Sequence[int]) -> None:
+        touched = set()
+        for bit, before, by, tokens in zip(mask, usual, deciders, counts, strict=True):
+            if bit != before:
+                tally = self.tallies[by]
+                tally.raised += bit == "1"
+                tally.lowered += bit == "0"
+                tally.tokens += tokens
+                touched.add(by)
+        for by in touched:
+            self.tallies[by].rows += 1
+
+    def lines(self) -> tuple[ProofLine, ...]:
+        """Return the table: weights in the data, rules in order, the preset."""
+        named = [("(data)", FROM_DATA), *((name, n) for n, name in enumerate(self.names))]
+        named.append((f"preset {self.preset}", PRESET))
+        return tuple(ProofLine(name, **vars(self.tallies[by]), dead=self._dead(by)) for name, by in named)
+
+    def _dead(self, by: int) -> str:
+        tally = self.tallies[by]
+        if by < 0 or tally.decided:
+            return ""
+        return ALWAYS_EARLIER if tally.matched else MATCHES_NOTHING
+
+
+def proof_from_json(value: Any) -> Proof:
+    """Return the proof kept in a manifest. Raises KeyError or TypeError where it is another shape."""
+    return Proof(**{**value, "lines": tuple(ProofLine(**line) for line in value["lines"])})
+
+
+def dead_rules(proof: Proof) -> list[Problem]:
+    """Return one warning for each rule that never decides."""
+    problems = []
+    for n, line in enumerate(proof.lines[1:-1]):
+        if line.dead:
+            fix = "remove it, or correct its match"
+            if line.dead == ALWAYS_EARLIER:
+                fix = "move it up: the first rule that matches decides, and weights in the data come before all rules"
+            message = f"rule {line.name!r} changes nothing: {line.dead}"
+            problems.append(Problem("dead_rule", message, f"weights.rules[{n}]", fix=fix, severity="warning"))
+    return problems
