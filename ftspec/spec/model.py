@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 class Strict(BaseModel):
     """Unknown keys are errors, nothing is coerced, instances are frozen."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), populate_by_name=True)
+    # Validators are built at first use: only those of whole blocks are ever needed, and each costs start-up time.
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, protected_namespaces=(), populate_by_name=True, defer_build=True
+    )
 
 
 class FileRef(Strict):

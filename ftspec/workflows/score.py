@@ -17,7 +17,7 @@ from ftspec.evals.suites import to_dict
 from ftspec.providers.connect import Connection
 from ftspec.runs.directory import Attempt, RunDirectory
 from ftspec.runs.seal import is_sealed, seal
-from ftspec.spec.errors import DataError, StorageError
+from ftspec.spec.errors import DataError, ProviderError, StorageError
 from ftspec.spec.events import Answered, Emit, Scored, StageFinished, StageStarted
 from ftspec.storage import AppendLog, BlobStore, FileLock, read_json, read_log, write_atomic
 from ftspec.workflows.identity import engine_identity
@@ -213,7 +213,11 @@ async def _ask(
 def _write(
     suite: PlannedSuite, targets: Mapping[str, Target | None], folder: Path, responses: Sequence[Response]
 ) -> Scores:
-    """Write the folder's files in their final form, then the seal."""
+    """Write the folder's files in their final form, then the seal.
+
+    Raises ProviderError where too many answers are errors: the folder stays open, and the same command asks only for
+    what is missing.
+    """
     resolved = suite.suite
     ordered = in_order(responses, resolved.items, resolved.arms)
     grades = grade_responses(resolved, ordered)
@@ -224,5 +228,14 @@ def _write(
     write_rows(folder / "responses.jsonl", ordered)
     write_rows(folder / "grades.jsonl", grades)
     write_atomic(folder / "scores.json", scores.to_json())
+    for arm, result in scores.arms.items():
+        if result.invalid:
+            first = next((response.error for response in ordered if response.arm == arm and response.error), "unknown")
+            raise ProviderError(
+                "too_many_errors",
+                f"{suite.name}: {result.errors} of {result.n} answers of {arm} are errors, the first: {first}",
+                path=f"evals.{suite.name}.max_error_rate",
+                fix="give the same command again: only the missing answers are asked for",
+            )
     seal(folder)
     return scores

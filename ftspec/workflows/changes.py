@@ -1,0 +1,333 @@
+"""What a pull request changes, as frozen data: the shape of `plan.json`, version 1.
+
+Unknown prices are null, never 0. `changes.schema.json` beside this file is its JSON Schema; `read_changes` checks a file
+of unknown origin against it before anything is made of it.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ftspec.spec.errors import DataError
+
+SCHEMA = 1
+MAX_BYTES = 5 * 1024 * 1024
+Kind = Literal["new", "removed", "retrain", "re-score", "metadata", "renamed"]
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all parts; unknown fields are errors."""
+
+
+class Side(Shape):
+    """One of the two revisions; `commit` is null for the working tree."""
+
+    name: str
+    commit: str | None
+    tree: str
+
+
+class Field(Shape):
+    """One value of the resolved experiment. `where` is `file:line`; `hidden` values stay out of comments."""
+
+    path: str
+    old: str | None
+    new: str | None
+    where: str
+    hidden: bool = False
+
+
+class FieldGroup(Shape):
+    """Fields that changed in the same way in several runs."""
+
+    experiment: str
+    runs: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+
+class Run(Shape):
+    """One run that is not unchanged. `reasons` name what made it so; sizes and prices are those of the training."""
+
+    experiment: str
+    label: str
+    kind: Kind
+    reasons: tuple[str, ...]
+    old_name: str | None
+    train_old: str | None
+    train_new: str | None
+    rows_old: int | None
+    rows_new: int | None
+    learned_old: int | None
+    learned_new: int | None
+    usd_old: float | None
+    usd_new: float | None
+    verdicts: bool = False
+
+
+class Totals(Shape):
+    """The train part of one data set: rows, messages and tokens, and how many of them are learned."""
+
+    rows: int
+    validation: int
+    test: int
+    messages: int
+    learned_messages: int
+    tokens: int
+    learned_tokens: int
+    policy: str
+    counter: str
+
+
+class Source(Shape):
+    """One source file: sha256 of its bytes in either revision."""
+
+    path: str
+    old: str | None
+    new: str | None
+    rows_old: int | None
+    rows_new: int | None
+
+
+class Rows(Shape):
+    """Counts over the train and validation rows. `edited` keep their prompt; `system` edits change instructions alone.
+
+    `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows.
+    """
+
+    added: int
+    removed: int
+    edited: int
+    edited_answer: int
+    edited_system: int
+    reweighted: int
+    learned_more: int
+    learned_less: int
+    moved: int
+    reordered: bool
+    without_target: int
+
+
+class Sample(Shape):
+    """One changed row for `--show-text`: places and the words that are learned."""
+
+    kind: Literal["added", "removed", "edited", "reweighted"]
+    where: str
+    old: str | None
+    new: str | None
+
+
+class Data(Shape):
+    """A change of the data of one experiment; `runs` are those it concerns. `rows` null: no rows to compare."""
+
+    experiment: str
+    runs: tuple[str, ...]
+    old: Totals | None
+    new: Totals | None
+    sources: tuple[Source, ...]
+    rows: Rows | None
+    note: str
+    samples: tuple[Sample, ...]
+
+
+class Suite(Shape):
+    """A suite whose scores no longer compare, or that is new or gone. `answers` are needed to score its baselines."""
+
+    experiment: str
+    suite: str
+    kind: Literal["new", "removed", "changed"]
+    digest_old: str | None
+    digest_new: str | None
+    causes: tuple[str, ...]
+    items_old: int | None
+    items_new: int | None
+    items_added: int
+    items_removed: int
+    items_edited: int
+    runs: int
+    baselines: tuple[str, ...]
+    answers: int
+    usd: float | None
+
+
+class Overlap(Shape):
+    """Train rows that repeat items of a suite: what this change introduces, and what was there before."""
+
+    experiment: str
+    suite: str
+    introduced: int
+    existing: int
+    same_prompt: int
+    same_turn: int
+    alike: int
+    places: tuple[str, ...]
+
+
+class Known(Shape):
+    """A score on file for a run of the plan; a row compares scores of one eval digest only."""
+
+    experiment: str
+    run: str
+    suite: str
+    metric: str
+    digest: str
+    old: float | None
+    old_interval: tuple[float, float] | None
+    new: float | None
+    new_interval: tuple[float, float] | None
+    n: int | None
+
+
+class Gate(Shape):
+    """One gate of the base revision's policy."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Trouble(Shape):
+    """A problem found while composing one of the two revisions."""
+
+    side: Literal["base", "head"]
+    experiment: str
+    severity: str
+    code: str
+    message: str
+    place: str
+
+
+class Experiment(Shape):
+    """One experiment in numbers."""
+
+    name: str
+    kind: Literal["new", "removed", "changed", "unchanged", "broken"]
+    provider: str
+    model: str
+    runs_old: int
+    runs_new: int
+    unchanged: int
+    usd_all_old: float | None
+    usd_all_new: float | None
+    grader_code: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    lock: Literal["none", "current", "stale", "unknown"] = "none"
+    providers: tuple[str, ...] = ()
+
+
+class Changes(Shape):
+    """All of it. `experiments` holds those that were composed; `untouched` counts the others."""
+
+    schema: int
+    ftspec: str
+    key: str
+    base: Side
+    head: Side
+    untrusted: bool
+    limits: str
+    untouched: int
+    experiments: tuple[Experiment, ...]
+    runs: tuple[Run, ...]
+    fields: tuple[FieldGroup, ...]
+    data: tuple[Data, ...]
+    suites: tuple[Suite, ...]
+    overlaps: tuple[Overlap, ...]
+    known: tuple[Known, ...]
+    notices: tuple[str, ...]
+    troubles: tuple[Trouble, ...]
+    gates: tuple[Gate, ...]
+    prices_as_of: str
+    show_text: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing that matters changed."""
+        return not (self.runs or self.suites or self.data or self.broken or self.failed_gates)
+
+    @property
+    def failed_gates(self) -> tuple[Gate, ...]:
+        """The gates that failed."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+    @property
+    def broken(self) -> tuple[Trouble, ...]:
+        """Errors of the head revision."""
+        return tuple(t for t in self.troubles if t.side == "head" and t.severity == "error")
+
+    def of_kind(self, *kinds: Kind) -> tuple[Run, ...]:
+        """Runs of some kinds."""
+        return tuple(run for run in self.runs if run.kind in kinds)
+
+    @property
+    def to_train(self) -> tuple[Run, ...]:
+        """Runs that must be trained."""
+        return self.of_kind("new", "retrain")
+
+    @property
+    def usd(self) -> float | None:
+        """Price of everything to train; None where one price is unknown."""
+        return total(run.usd_new for run in self.to_train)
+
+    @property
+    def unchanged(self) -> int:
+        """Runs of composed experiments that are the same in both revisions."""
+        return sum(experiment.unchanged for experiment in self.experiments)
+
+
+def total(prices: Any) -> float | None:
+    """Add prices up; None where one of them is unknown."""
+    found = list(prices)
+    return None if any(price is None for price in found) else float(sum(found))
+
+
+def to_json(changes: Changes) -> dict[str, Any]:
+    """Return plain JSON, checked against the schema."""
+    plain: dict[str, Any] = msgspec.to_builtins(changes)
+    _check(json.loads(json.dumps(plain)))
+    return plain
+
+
+def read_changes(content: bytes) -> Changes:
+    """Read a `plan.json` of unknown origin. Raises DataError for any other shape, and beyond 5 MiB."""
+    if len(content) > MAX_BYTES:
+        raise DataError("plan_size", f"plan.json is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError("plan_json", f"plan.json is no JSON: {error}") from error
+    _check(value)
+    try:
+        return msgspec.convert(value, Changes)
+    except msgspec.ValidationError as error:
+        raise DataError("plan_shape", f"plan.json has another shape: {error}") from error
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the published JSON Schema."""
+    found: dict[str, Any] = json.loads((Path(__file__).parent / "changes.schema.json").read_bytes())
+    return found
+
+
+def make_schema() -> dict[str, Any]:
+    """Build the JSON Schema from the shapes; a test keeps the published file equal to it."""
+    made = msgspec.json.schema(Changes)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "ftspec/plan/1", **made}
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema())
+
+
+def _check(value: Any) -> None:
+    wrong = next(iter(_validator().iter_errors(value)), None)
+    if wrong is not None:
+        place = "/".join(map(str, wrong.absolute_path)) or "the top"
+        raise DataError("plan_shape", f"plan.json does not fit its schema at {place}: {wrong.message[:200]}")
+    if value["schema"] != SCHEMA:
+        raise DataError("plan_schema", f"plan.json has version {value['schema']}, this ftspec reads {SCHEMA}")

@@ -1,0 +1,99 @@
+"""The line that set a value, out of scanned files alone: nothing is composed for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ftspec.compose.closure import Closure
+from ftspec.compose.scan import Node
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Looks values up in the files of one experiment; files in `changed` are preferred."""
+
+    closure: Closure
+    changed: frozenset[str]
+
+    def of(self, path: Path) -> str:
+        """Return `file:line` of a value or of the nearest key above it; the file it reads where that one changed."""
+        found = list(self._found(path))
+        best = max((depth for depth, *_ in found), default=0)
+        deepest = [entry for entry in found if entry[0] == best] if best else []
+        deepest.sort(key=lambda entry: entry[1] not in self.changed)
+        for _, file, node, value in deepest:
+            if value is not None:
+                for name in self.closure.named:
+                    if name in self.changed and _names(value, name):
+                        return name
+            return f"{file}:{node.line}"
+        return ""
+
+    def _found(self, path: Path) -> list[tuple[int, str, Node, Node | None]]:
+        found = []
+        for file, group, document in self.closure.documents:
+            if document.root is None:
+                continue
+            inner = path
+            if group and group != "evals":
+                if path[: len(group.split("/"))] != tuple(group.split("/")):
+                    continue
+                inner = path[len(group.split("/")) :]
+                skipped = len(path) - len(inner)
+            elif group == "evals":
+                if path[:1] != ("evals",):
+                    continue
+                inner, skipped = path[1:], 1
+            else:
+                skipped = 0
+                axis = _axis(document.root, path)
+                if axis is not None:
+                    found.append((len(path), file, axis, None))
+            depth, key, value = _deepest(document.root, inner)
+            if key is not None:
+                found.append((depth + skipped, file, key, value))
+        return found
+
+
+def _deepest(node: Node, path: Path) -> tuple[int, Node | None, Node | None]:
+    key: Node | None = None
+    value: Node | None = node
+    depth = 0
+    for part in path:
+        if value is not None and value.kind == "map":
+            pair = next(((k, v) for k, v in value.value if k.value == part), None)
+            if pair is None:
+                break
+            key, value = pair
+        elif value is not None and value.kind == "list" and isinstance(part, int) and part < len(value.value):
+            key = value = value.value[part]
+        else:
+            break
+        depth += 1
+    return depth, key, value
+
+
+def _axis(root: Node, path: Path) -> Node | None:
+    """Return the key of the sweep axis that sets a value or something above it."""
+    sweep = root.entry("sweep")
+    grid = sweep.entry("grid") if sweep is not None else None
+    dotted = ".".join(map(str, path))
+    for key, _ in grid.value if grid is not None and grid.kind == "map" else ():
+        if f"{dotted}.".startswith(f"{key.value}."):
+            found: Node = key
+            return found
+    return None
+
+
+def _names(value: Node, name: str) -> bool:
+    if value.kind == "text":
+        return bool(value.value == name)
+    if value.kind == "list":
+        return any(_names(item, name) for item in value.value)
+    return any(_names(item, name) for _, item in value.value)
+
+
+def changed_files(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> frozenset[str]:
+    """Return the files of two closures whose bytes differ."""
+    return frozenset(path for path in {*old, *new} if old.get(path) != new.get(path))
