@@ -16,6 +16,8 @@ from ftspec.server.state import Generator
 from ftspec.wire.chat import ChatCompletionCreate, parse_chat
 from ftspec.wire.ids import new_id
 
+BREAKDOWNS = (None, "internal_error", "generator_failed", "broken_base", "broken_weights", "digest_mismatch")
+
 
 class Chat:
     """The endpoint of `/chat/completions`."""
@@ -57,8 +59,7 @@ def _generation(wanted: ChatCompletionCreate, model: dict[str, Any]) -> dict[str
 def _generation_error(error: dict[str, Any]) -> ApiError:
     """What the generator refused is the request's fault, but for its own breakdowns."""
     code = error.get("code")
-    status = 500 if code in (None, "internal_error", "generator_failed", "broken_weights", "digest_mismatch") else 400
-    return ApiError(status, str(error["message"]), code=code, param=error.get("param"))
+    return ApiError(400 if code not in BREAKDOWNS else 500, str(error["message"]), code=code, param=error.get("param"))
 
 
 def _completion(wanted: ChatCompletionCreate, answer: dict[str, Any], digest: str) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _completion(wanted: ChatCompletionCreate, answer: dict[str, Any], digest: st
         "model": wanted.model,
         "choices": choices,
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
-        "system_fingerprint": f"fp_{answer.get('fingerprint', digest)[:12]}",
+        "system_fingerprint": answer.get("system_fingerprint") or f"fp_{digest[:12]}",
     }
 
 

@@ -167,17 +167,20 @@ class Files:
             "expires_at": None,
             "job": job["id"],
         }
-        csv_bytes = -(-(folder / "results.csv").stat().st_size // 3) * 4
-        return [
-            {"id": CSV_PREFIX + tail, "filename": "step_metrics.csv", "bytes": csv_bytes, **common},
+        results = [
             {
                 "id": WEIGHTS_PREFIX + tail,
                 "filename": "weights.npz",
                 "bytes": weights.stat().st_size,
                 "path": weights.relative_to(self.state.root).as_posix(),
                 **common,
-            },
+            }
         ]
+        csv = folder / "results.csv"
+        if csv.exists():  # a restored model has none
+            size = -(-csv.stat().st_size // 3) * 4  # as base64
+            results.insert(0, {"id": CSV_PREFIX + tail, "filename": "step_metrics.csv", "bytes": size, **common})
+        return results
 
     def _csv(self, job_id: str) -> bytes:
         return base64.b64encode((self.state.jobs.folder(job_id) / "results.csv").read_bytes())

@@ -40,6 +40,8 @@ class Supervisor:
         standing = self._read(identifier, folder)
         if standing["status"] in TERMINAL:
             return standing
+        if (folder / "cancel").exists():
+            return self._cancel_unheld(identifier, folder) or standing
         if time.monotonic() - self._launched.get(identifier, -RELAUNCH_SECONDS) < RELAUNCH_SECONDS:
             return standing
         if is_locked(folder / "worker.lock"):
@@ -48,8 +50,6 @@ class Supervisor:
         standing = self._read(identifier, folder)
         if standing["status"] in TERMINAL:
             return standing
-        if (folder / "cancel").exists():
-            return self._cancel_unheld(identifier, folder) or standing
         if (folder / "pause").exists():
             return {**standing, "status": "paused"}
         self.launch(job)
@@ -85,9 +85,13 @@ class Supervisor:
                 return standing
             now = int(time.time())
             ended = {**standing, "status": "cancelled", "finished_at": now}
+            messages = ["Fine-tuning job cancelled"]
+            if "attempts" not in standing:  # no worker ever began, so the log is empty
+                messages.insert(0, f"Created fine-tuning job: {identifier}")
             with AppendLog(folder / "events.jsonl") as events:
-                event = {"created_at": now, "level": "info", "message": "The job was cancelled", "type": "message"}
-                events.append({**event, "data": {}})
+                for message in messages:
+                    event = {"created_at": now, "level": "info", "message": message, "type": "message", "data": {}}
+                    events.append(event)
             write_json(folder / "state.json", ended)
             return ended
 
