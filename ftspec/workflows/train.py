@@ -117,11 +117,17 @@ def _write_evidence(run: PlannedRun, attempt: Attempt, result: TrainResult, blob
         "learned_tokens": run.prepared.parts["train"].learned_tokens * run.n_epochs,
         "valid_loss": final_valid_loss(result.checkpoints),
         "usd": run.usd,
-        "seconds": round(result.seconds, 3),
+        "seconds": _seconds(result),
         "weights_digest": result.weights_digest,
         "error": result.error,
     }
     write_json(folder / "results.json", outcome)
+
+
+def _seconds(result: TrainResult) -> float:
+    """Return how long the training itself took: from its first to its last metrics, without the time in a queue."""
+    times = [event["created_at"] for event in result.events if event.get("type") == "metrics" and "created_at" in event]
+    return float(max(times) - min(times)) if times else round(result.seconds, 3)
 
 
 def final_valid_loss(checkpoints: list[dict[str, Any]]) -> float | None:

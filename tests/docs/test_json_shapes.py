@@ -1,0 +1,37 @@
+"""docs/json.md names the top-level fields of every --json output, and the outputs have them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh project."""
+    place = tmp_path_factory.mktemp("json")
+    subprocess.run([sys.executable, "-m", "ftspec", "init", "demo"], cwd=place, check=True, capture_output=True)
+    return place / "demo"
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan quickstart", "ls", "doctor"])
+def test_top_level_fields_are_documented(verb: str, project: Path, repository: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ftspec", *verb.split(), "--json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CI": "true"},
+    )
+    found = json.loads(done.stdout)
+    name = verb.split()[0]
+    row = re.search(
+        rf"^\| `ftspec {name} --json` \| (.*) \|$", (repository / "docs" / "json.md").read_text(), re.MULTILINE
+    )
+    assert row is not None
+    documented = set(re.findall(r"`([a-z_]+)", row[1]))
+    assert set(found) == documented
