@@ -9,6 +9,7 @@ from ftspec.compose import Composed, Project
 from ftspec.compose import load as compose_load
 from ftspec.spec.errors import UsageError
 from ftspec.spec.events import Emit, silent
+from ftspec.workflows.locking import write_lock
 from ftspec.workflows.plan import Plan, make_plan
 from ftspec.workflows.results import Results, collect
 from ftspec.workflows.run import RunOptions, execute
@@ -47,14 +48,17 @@ async def run_async(
     options: RunOptions = RunOptions(),
     emit: Emit = silent,
 ) -> Results:
-    """Do the plan of an experiment and return its scores; `emit` gets each event (`ftspec.spec.events`).
+    """Do the plan of an experiment, write its lock, return its scores; `emit` gets each event (`ftspec.spec.events`).
 
     Composing blocks the event loop for about a second. Runs that failed are in `Results.runs` without scores.
     Raises SpecError, DataError, GateError (budget) before any job, ProviderError where none could be made.
     """
     made = plan(experiment, overrides, project=project)
     await execute(made, options, emit)
-    return collect(plan(experiment, overrides, project=project))
+    after = plan(experiment, overrides, project=project)
+    results = collect(after)
+    write_lock(after, results)
+    return results
 
 
 def run(

@@ -14,15 +14,19 @@ def command(words: tuple[str, ...], show_runs: bool, as_json: bool) -> None:
     """Print the plan."""
     from ftspec.report.plan import plan_lines, run_lines
     from ftspec.report.problems import problem_lines
+    from ftspec.workflows.locking import lock_warnings
     from ftspec.workflows.plan import make_plan
     from ftspec.workflows.shapes import plan_json
 
     target = parse_target(words)
     plan = make_plan(target.project, target.name, target.overrides)
+    stale = lock_warnings(plan)
     if as_json:
-        echo_json(plan_json(plan))
+        shown = plan_json(plan)
+        echo_json(shown | {"problems": [*shown["problems"], *(problem.to_json() for problem in stale)]})
         return
-    for line in problem_lines((p for p in plan.warnings if p.severity == "warning"), colour=err_colour()):
+    told = [problem for problem in (*plan.warnings, *stale) if problem.severity == "warning"]
+    for line in problem_lines(told, colour=err_colour()):
         click.echo(line, err=True)
     for line in plan_lines(plan, colour=out_colour()):
         click.echo(line)

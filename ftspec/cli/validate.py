@@ -15,6 +15,7 @@ def command(words: tuple[str, ...], everything: bool, as_json: bool) -> None:
     from ftspec.cli.arguments import Target
     from ftspec.report.problems import problem_lines
     from ftspec.spec.errors import FtspecError, Problem, SpecError
+    from ftspec.workflows.locking import lock_warnings
     from ftspec.workflows.plan import make_plan
 
     if everything:
@@ -32,7 +33,7 @@ def command(words: tuple[str, ...], everything: bool, as_json: bool) -> None:
                 raise
             problems += error.problems
         else:
-            problems += plan.warnings
+            problems += [*plan.warnings, *lock_warnings(plan)]
             counts.append((target.name, len(plan.runs)))
     errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:
