@@ -28,7 +28,7 @@ def command(names: tuple[str, ...], check: bool, as_json: bool) -> int:
         if state is not None:
             problems += state.problems(name, project.root)
         changes = state.changes if state else ()
-        entry = {
+        entry: dict[str, Any] = {
             "experiment": name,
             "runs": len(plan.runs),
             "stale": state.stale if state else False,

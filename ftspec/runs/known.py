@@ -62,12 +62,12 @@ class KnownResults(msgspec.Struct, frozen=True, kw_only=True):
     """All of it, in the plan's order."""
 
     baselines: tuple[KnownBaseline, ...] = ()
-    runs: tuple[KnownResult, ...] = ()
+    results: tuple[KnownResult, ...] = ()
     pick: tuple[KnownPick, ...] = ()
 
     def of(self, train: str, suite: str = "") -> KnownResult | None:
         """Return the row of a run, of one suite where it is named."""
-        return next((r for r in self.runs if r.train == train and suite in ("", r.suite)), None)
+        return next((r for r in self.results if r.train == train and suite in ("", r.suite)), None)
 
     def to_bytes(self) -> bytes:
         """Return the file's content."""
@@ -92,11 +92,12 @@ def merge_known(old: KnownResults, new: KnownResults, wanted: Mapping[str, Mappi
     `wanted` maps each planned train digest to its suites' digests: rows of other runs or suites fall out. What only
     `old` knows stays, and so does an old row that the new one says again: another seal of the same result is no news.
     """
-    before = {(r.train, r.suite, r.eval): r for r in old.runs}
-    found = {(r.train, r.suite, r.eval): r for r in new.runs}
+    before = {(r.train, r.suite, r.eval): r for r in old.results}
+    found = {(r.train, r.suite, r.eval): r for r in new.results}
     rows = []
     for train, suites in wanted.items():
-        keys = [(train, name, digest) for name, digest in suites.items()] or [(train, "", None)]
+        keys: list[tuple[str, str, str | None]] = [(train, name, digest) for name, digest in suites.items()]
+        keys = keys or [(train, "", None)]
         for key in keys:
             row, known = found.get(key), before.get(key)
             if row is not None and known is not None and _says(known) == _says(row):
@@ -106,7 +107,7 @@ def merge_known(old: KnownResults, new: KnownResults, wanted: Mapping[str, Mappi
     evals = {digest for suites in wanted.values() for digest in suites.values()}
     arms = {(b.eval, b.model, b.arm): b for b in [*old.baselines, *new.baselines] if b.eval in evals}
     pick = new.pick or tuple(p for p in old.pick if set(p.among) <= wanted.keys())
-    return KnownResults(baselines=tuple(arms.values()), runs=tuple(rows), pick=pick)
+    return KnownResults(baselines=tuple(arms.values()), results=tuple(rows), pick=pick)
 
 
 def _says(row: KnownResult) -> Any:

@@ -234,7 +234,7 @@ def write_lock(plan: Plan, results: Results | None = None) -> tuple[Path, ...]:
         return ()
     known = known_results(plan, results or collect(plan))
     files = {lock_path(plan.project, plan.name): lock_of(plan).to_bytes()}
-    if known.runs or known.baselines or results_path(plan.project, plan.name).is_file():
+    if known.results or known.baselines or results_path(plan.project, plan.name).is_file():
         files[results_path(plan.project, plan.name)] = known.to_bytes()
     changed = []
     for path, content in files.items():
@@ -260,7 +260,7 @@ def known_results(plan: Plan, results: Results) -> KnownResults:
     whole = len(trained) == len(plan.runs)
     pick = (KnownPick(run=results.pick.label, by=results.pick.by, among=trained),) if results.pick and whole else ()
     wanted = {r.train_digest: {s.name: s.eval_digest for s in r.suites if s.suite.trained_arms} for r in plan.runs}
-    return merge_known(old, KnownResults(baselines=baselines, runs=tuple(rows), pick=pick), wanted)
+    return merge_known(old, KnownResults(baselines=baselines, results=tuple(rows), pick=pick), wanted)
 
 
 def _known_rows(run: PlannedRun, results: Results) -> Iterable[KnownResult]:

@@ -37,8 +37,8 @@ def test_run_writes_lock_and_results_and_a_clone_writes_the_same(demo: Any) -> N
     assert [run.label for run in locked.runs] == ["epochs=1", "epochs=2"]
     assert [source.path for source in locked.sources] == ["data/rows.jsonl"]
     results = read_results(known)
-    assert {row.run for row in results.runs} == {"epochs=1", "epochs=2"}
-    assert all(row.weights and row.numerics and row.value is not None for row in results.runs)
+    assert {row.run for row in results.results} == {"epochs=1", "epochs=2"}
+    assert all(row.weights and row.numerics and row.value is not None for row in results.results)
     assert {row.arm for row in results.baselines} == {"base", "few_shot", "majority"}
     for line in first.decode().splitlines():
         assert str(demo.root) not in line
@@ -185,5 +185,5 @@ def test_known_results_of_another_machine_stay(demo: Any) -> None:
     change(demo, EXPERIMENT, "[1, 2]", "[2]")
     assert demo.ftspec("lock").returncode == 0
     known = json.loads(path.read_text())
-    assert [row["run"] for row in known["runs"]] == ["epochs=2"]
+    assert [row["run"] for row in known["results"]] == ["epochs=2"]
     assert known["pick"] == []
