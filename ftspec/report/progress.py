@@ -13,6 +13,7 @@ from ftspec.spec.events import (
     Checked,
     Event,
     JobCreated,
+    JobStatus,
     Notice,
     Planned,
     RunFinished,
@@ -115,11 +116,11 @@ class LiveDisplay:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(stderr=True, highlight=False)
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True, get_renderable=self._render)
         self._subjects: dict[str, _Subject] = {}
         self._runs = 0
         self._finished = 0
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=8, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -135,8 +136,12 @@ class LiveDisplay:
                 self._runs, self._finished = event.runs, event.reused
             case StageStarted():
                 self._subjects[event.subject] = _Subject(stage=event.stage, total=event.total)
+            case JobStatus():
+                self._subjects.setdefault(event.subject, _Subject()).stage = event.status.replace("_", " ")
             case TrainStep():
-                subject = self._subjects.setdefault(event.subject, _Subject(stage="train"))
+                subject = self._subjects.setdefault(event.subject, _Subject())
+                if not subject.loss:
+                    subject.stage, subject.started = "train", time.monotonic()
                 subject.step, subject.total = event.step, event.total_steps
                 if event.train_loss is not None:
                     subject.loss.append(event.train_loss)
@@ -161,6 +166,8 @@ class LiveDisplay:
 
 
 def _doing(subject: _Subject) -> str:
+    if not subject.step:
+        return subject.stage
     return f"{subject.stage} {subject.step}/{subject.total}  {_loss(subject)}  {subject.eta}".rstrip()
 
 

@@ -75,6 +75,13 @@ class Demo:
         folder = self.root / "runs" / ".embedded" / "jobs"
         return sorted(p.name for p in folder.iterdir() if (p / "job.json").exists()) if folder.is_dir() else []
 
+    def jobs_made(self) -> int:
+        """How often the server's own log says that it made a job; a repeated key answers with the job there is."""
+        log = self.root / "runs" / ".embedded" / "access.jsonl"
+        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        made = [row for row in rows if row["path"] == "/v1/fine_tuning/jobs" and row["status"] == 200]
+        return len({row["idempotency_key"] for row in made})
+
     def scores(self) -> dict[str, str]:
         """The bytes of every scores.json, by run folder and suite."""
         return {
