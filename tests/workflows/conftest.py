@@ -80,7 +80,7 @@ class Demo:
         log = self.root / "runs" / ".embedded" / "access.jsonl"
         rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         made = [row for row in rows if row["path"] == "/v1/fine_tuning/jobs" and row["status"] == 200]
-        return len({row["idempotency_key"] for row in made})
+        return len({row["key"] for row in made})
 
     def scores(self) -> dict[str, str]:
         """The bytes of every scores.json, by run folder and suite."""
