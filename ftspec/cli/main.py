@@ -26,6 +26,7 @@ MORE = {
     "compose": "the resolved experiment; --where names file and line of each value",
     "lock": "write or check experiments/NAME.lock.json and NAME.results.json",
     "doctor": "environment, keys, providers and their dates",
+    "schema": "JSON Schemas, so that an editor completes and checks experiments",
     "serve": "the embedded engine as an OpenAI-compatible server",
     "completion": "tab completion for bash, zsh or fish",
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from ftspec.compose.project import builtin_conf
 from ftspec.spec.errors import UsageError
 from ftspec.storage import write_atomic
+from ftspec.workflows.editor import EXPERIMENT, as_text, schema
 
 _STARTER = ("experiments/quickstart.yaml", "data/tickets.jsonl", "prompts/route.md")
 _SUITE = "conf/evals/routing.yaml"
@@ -19,6 +20,7 @@ _ATTRIBUTES = """\
 # Machine-written; one line an entry, so that they merge.
 experiments/*.lock.json linguist-generated=true
 experiments/*.rows binary
+conf/*.schema.json linguist-generated=true
 """
 
 _README = """\
@@ -55,6 +57,7 @@ def start_project(folder: Path) -> Started:
     source = starter_folder()
     contents = {name: (source / name).read_bytes() for name in _STARTER}
     contents[_SUITE] = (builtin_conf() / "evals" / "routing.yaml").read_bytes()
+    contents[f"conf/{EXPERIMENT}.schema.json"] = as_text(schema(EXPERIMENT, None)).encode()
     contents |= {".gitignore": _IGNORE.encode(), ".gitattributes": _ATTRIBUTES.encode(), "README.md": _README.encode()}
     if folder.exists() and not folder.is_dir():
         raise UsageError("not_a_folder", f"{folder} is a file", fix="choose another name")

@@ -65,7 +65,7 @@ MISTAKES = [
     ("data/tickets.jsonl", "data/ticket.jsonl", "did you mean data/tickets.jsonl?", "experiments/quickstart.yaml:"),
     ("{{ text }}", "{{ txet }}", "no field txet", "data/tickets.jsonl:1"),
     ("test: 100, ", "", "the data has no test part", ":"),
-    ("model: tiny", "model: tiney", "did you mean tiny?", "experiments/quickstart.yaml:4:1"),
+    ("model: tiny", "model: tiney", "did you mean tiny?", "experiments/quickstart.yaml:5:1"),
     ("[1, 3]", "[0, 3]", "from 1 to 50, not 0", "experiments/quickstart.yaml:"),
     ("[auto, 0.02, 0.2]", "[fast]", "`auto` or a number above 0", "experiments/quickstart.yaml:"),
     ("[1, 3]", "range(1, 1000001)", "runs, the limit is", "experiments/quickstart.yaml:"),
@@ -150,7 +150,7 @@ def test_compose_shows_values_and_their_places(project: Path, ftspec: Run) -> No
     assert "learning_rate_multiplier" in whole
     sites = json.loads(ftspec("compose", "quickstart", "--where", "--json", cwd=project).stdout)
     by_path = {site["path"]: site for site in sites}
-    assert (by_path["model"]["file"], by_path["model"]["line"]) == ("experiments/quickstart.yaml", 4)
+    assert (by_path["model"]["file"], by_path["model"]["line"]) == ("experiments/quickstart.yaml", 5)
     point = json.loads(ftspec("compose", "quickstart", "--run", "epochs=3,lr=0.2", "--json", cwd=project).stdout)
     assert point["hyperparameters"]["n_epochs"] == 3
     wrong = ftspec("compose", "quickstart", "--run", "epochs=4,lr=0.2", cwd=project)
