@@ -25,6 +25,8 @@ FIRST_DAY = {
 MORE = {
     "compose": "the resolved experiment; --where names file and line of each value",
     "lock": "write or check experiments/NAME.lock.json and NAME.results.json",
+    "diff": "what changed between two git revisions: runs, cost, data, evals",
+    "verify": "is every sealed file still what it was",
     "doctor": "environment, keys, providers and their dates",
     "schema": "JSON Schemas, so that an editor completes and checks experiments",
     "serve": "the embedded engine as an OpenAI-compatible server",

@@ -5,9 +5,14 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from ftspec.runs.scrub import scrub
+
+PATCH_BYTES = 256 * 1024
 
 # Packages whose version can change what is composed, rendered, trained or scored.
 PACKAGES = (
@@ -41,7 +46,9 @@ def environment(fingerprint: Any = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "os": platform.system(),
+        "os_release": platform.release(),
         "machine": platform.machine(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "byteorder": sys.byteorder,
         "packages": {name: facts for name in PACKAGES if (facts := package_facts(name))},
@@ -49,14 +56,43 @@ def environment(fingerprint: Any = None) -> dict[str, Any]:
     }
 
 
+@cache
+def cpu_model() -> str:
+    """Return the processor's own name, empty where the system does not tell."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Processor", "Hardware"):
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     """Run one git command on the folder; None where there is no git or no repository."""
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=20, check=False, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def dirty_patch(root: Path) -> tuple[str, bool] | None:
+    """Return what the tree differs in from its commit, scrubbed of secrets, and whether it was cut at PATCH_BYTES.
+
+    None where nothing differs, or without a repository. New files that git does not know are not in it.
+    """
+    text = _git(root, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", "--", ".")
+    if not text:
+        return None
+    clean = scrub(text + "\n")
+    data = clean.encode("utf-8", "replace")
+    cut = len(data) > PATCH_BYTES
+    return (data[:PATCH_BYTES].decode("utf-8", "ignore") if cut else clean), cut
 
 
 def git_state(root: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import yaml
 
 from ftspec.compose import builtin_conf
 from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
-from ftspec.runs.environment import git_state
+from ftspec.runs.environment import dirty_patch, git_state
 from ftspec.spec.digests import short
 from ftspec.spec.errors import DataError, StorageError
 from ftspec.storage import BlobStore, FileLock
@@ -26,7 +26,7 @@ def record_runs(plan: Plan) -> dict[str, RunDirectory]:
     if not missing:
         return directories
     blobs = BlobStore(plan.project.store)
-    git = git_state(plan.project.root)
+    git = _git_facts(plan.project.root, blobs)
     files = _stored_files(plan, blobs)
     lock = FileLock(plan.project.store / "locks" / "create.lock")
     if not lock.acquire(timeout=60):
@@ -38,6 +38,15 @@ def record_runs(plan: Plan) -> dict[str, RunDirectory]:
                     plan.project.runs, blobs, _new_run(plan, run, blobs, git, files)
                 )
     return directories
+
+
+def _git_facts(root: Path, blobs: BlobStore) -> dict[str, Any]:
+    """Commit and state of the tree; what differs from the commit is kept as a blob, scrubbed and capped."""
+    facts = git_state(root)
+    patch = dirty_patch(root) if facts.get("dirty") else None
+    if patch is None:
+        return facts
+    return facts | {"patch": blobs.put_bytes(patch[0].encode()), "patch_cut": patch[1]}
 
 
 def _stored_files(plan: Plan, blobs: BlobStore) -> list[dict[str, str]]:
@@ -62,6 +71,8 @@ def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any],
     for role, name in _DATA_FILES.items():
         if (part := run.prepared.parts.get(role)) is not None:
             data[name] = blobs.put_file(part.path)
+    if (items := run.prepared.parts.get("test")) is not None:
+        blobs.put_file(items.path)  # run.json names it: stored answers can be graded again when the sources are gone
     data["rows.jsonl"] = blobs.put_file(run.prepared.rows)
     facts = {
         "schema": SCHEMA,

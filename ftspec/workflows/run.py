@@ -168,7 +168,7 @@ async def _do_run(run: PlannedRun, directory: RunDirectory, runner: Runner, only
             if "train" not in only:
                 problem = Problem("not_trained", "not trained yet", fix="run it without --only, or with --only train")
                 return RunOutcome(run.label, run.train_digest, directory, "failed", (problem,))
-            training = await ensure_trained(run, directory, connection, runner.project.store, runner.emit)
+            training = await ensure_trained(run, directory, connection, runner.project, runner.emit)
             attempt = training.attempt
             outcome = "reused" if training.reused else "trained"
         if "evals" in only and await score_run(run, directory, attempt, runner) and outcome == "reused":

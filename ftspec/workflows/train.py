@@ -4,14 +4,17 @@ import asyncio
 import dataclasses
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ftspec.compose import Project
 from ftspec.providers.connect import Connection
 from ftspec.providers.jobs import TrainRequest, TrainResult, train
 from ftspec.runs.directory import Attempt, RunDirectory, training_lock
-from ftspec.runs.environment import environment
+from ftspec.runs.environment import environment, git_state
 from ftspec.runs.seal import seal
 from ftspec.spec.digests import short
 from ftspec.spec.errors import ProviderError
@@ -31,13 +34,45 @@ class Training:
 
 
 async def ensure_trained(
-    run: PlannedRun, directory: RunDirectory, connection: Connection, store: Path, emit: Emit
+    run: PlannedRun, directory: RunDirectory, connection: Connection, project: Project, emit: Emit
 ) -> Training:
     """Return the run's finished attempt, training it unless one is on file or another process is at it.
 
     Raises ProviderError with the job's own reason where the training failed; that attempt is sealed too.
     """
-    lock = training_lock(store, run.train_digest)
+    async with _turn(run, project, emit):
+        if (attempt := directory.finished()) is not None:
+            return Training(attempt, reused=True)
+        attempt = directory.open_attempt()
+        result = await _train(run, directory, attempt, connection, project, emit)
+    return Training(_succeeded(attempt, result), reused=False)
+
+
+async def train_again(
+    run: PlannedRun,
+    directory: RunDirectory,
+    connection: Connection,
+    project: Project,
+    emit: Emit,
+    *,
+    reproduces: str | None,
+) -> Attempt:
+    """Train a run that has a finished attempt once more, in an attempt of its own; `reproduces` is the seal repeated.
+
+    An unsealed newest attempt beside a finished one is a reproduction that was interrupted: it is gone on with, and
+    its job is found again. Raises ProviderError with the job's own reason where the training failed.
+    """
+    async with _turn(run, project, emit):
+        interrupted = directory.finished() is not None and not directory.attempts()[-1].sealed
+        attempt = directory.open_attempt(fresh=not interrupted)
+        result = await _train(run, directory, attempt, connection, project, emit, reproduces=reproduces)
+    return _succeeded(attempt, result)
+
+
+@asynccontextmanager
+async def _turn(run: PlannedRun, project: Project, emit: Emit) -> AsyncIterator[None]:
+    """Wait for this training's lock."""
+    lock = training_lock(project.store, run.train_digest)
     waiting = False
     while not lock.acquire():
         if not waiting:
@@ -45,24 +80,37 @@ async def ensure_trained(
             waiting = True
         await asyncio.sleep(_LOCK_POLL)
     with lock:
-        if (attempt := directory.finished()) is not None:
-            return Training(attempt, reused=True)
-        attempt = directory.open_attempt()
-        started = time.monotonic()
-        emit(StageStarted(subject=run.label, stage="train", total=run.n_steps or 0))
-        blobs = BlobStore(store)
-        result = await train(
-            connection, _request(run, directory, attempt), attempt=attempt.path, blobs=blobs, emit=emit
-        )
-        _write_evidence(run, attempt, result, blobs)
-        seal(attempt.path, directory.sealed_outside())
-        directory.point_latest(attempt)
-        emit(StageFinished(subject=run.label, stage="train", seconds=time.monotonic() - started))
+        yield
+
+
+async def _train(
+    run: PlannedRun,
+    directory: RunDirectory,
+    attempt: Attempt,
+    connection: Connection,
+    project: Project,
+    emit: Emit,
+    *,
+    reproduces: str | None = None,
+) -> TrainResult:
+    """Follow the attempt's job to its end, write the evidence, seal."""
+    started = time.monotonic()
+    emit(StageStarted(subject=run.label, stage="train", total=run.n_steps or 0))
+    blobs = BlobStore(project.store)
+    result = await train(connection, _request(run, directory, attempt), attempt=attempt.path, blobs=blobs, emit=emit)
+    _write_evidence(run, attempt, result, blobs, git=git_state(project.root), reproduces=reproduces)
+    seal(attempt.path, directory.sealed_outside())
+    directory.point_latest(attempt)
+    emit(StageFinished(subject=run.label, stage="train", seconds=time.monotonic() - started))
+    return result
+
+
+def _succeeded(attempt: Attempt, result: TrainResult) -> Attempt:
     if result.status != "succeeded":
         reason = (result.error or {}).get("message") or f"the job ended as {result.status}"
         code = (result.error or {}).get("code") or "job_failed"
         raise ProviderError(str(code), f"training failed: {reason}", file=str(attempt.path))
-    return Training(attempt, reused=False)
+    return attempt
 
 
 def _request(run: PlannedRun, directory: RunDirectory, attempt: Attempt) -> TrainRequest:
@@ -86,7 +134,15 @@ def _request(run: PlannedRun, directory: RunDirectory, attempt: Attempt) -> Trai
     )
 
 
-def _write_evidence(run: PlannedRun, attempt: Attempt, result: TrainResult, blobs: BlobStore) -> None:
+def _write_evidence(
+    run: PlannedRun,
+    attempt: Attempt,
+    result: TrainResult,
+    blobs: BlobStore,
+    *,
+    git: dict[str, Any],
+    reproduces: str | None,
+) -> None:
     """Write what the provider said, whole and in one form, so that a resumed attempt ends with the same files."""
     folder = attempt.path
     _write_log(folder / "events.jsonl", result.events)
@@ -107,7 +163,7 @@ def _write_evidence(run: PlannedRun, attempt: Attempt, result: TrainResult, blob
             "artifacts": result.artifacts,
         },
     )
-    write_json(folder / "env.json", environment(result.fingerprint))
+    write_json(folder / "env.json", environment(result.fingerprint) | {"git": git})
     outcome: dict[str, Any] = {
         "outcome": result.status,
         "job": result.job,
@@ -121,6 +177,8 @@ def _write_evidence(run: PlannedRun, attempt: Attempt, result: TrainResult, blob
         "weights_digest": result.weights_digest,
         "error": result.error,
     }
+    if reproduces is not None:
+        outcome["reproduces"] = reproduces
     write_json(folder / "results.json", outcome)
 
 

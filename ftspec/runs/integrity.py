@@ -1,0 +1,88 @@
+"""Whether what was sealed is still what it was: every file is hashed again, no name is trusted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ftspec.runs.directory import SCHEMA, RunDirectory
+from ftspec.runs.seal import SEAL, Broken, broken, is_sealed, sealed_files
+from ftspec.spec.digests import data_digest, short
+from ftspec.spec.errors import DataError
+from ftspec.storage import sha256_file
+
+State = Literal["intact", "changed", "missing", "unsealed", "newer version"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One sealed folder: an attempt, a suite's scores, or baselines. `faults` name files relative to it."""
+
+    folder: Path
+    state: State
+    faults: tuple[Broken, ...] = ()
+    note: str = ""
+
+
+def check_folder(folder: Path) -> Checked:
+    """Hash a sealed folder again; a file that was added later counts as a change."""
+    found = tuple(broken(folder))
+    if not found and (added := _added(folder)):
+        return Checked(folder, "changed", tuple(Broken(name, "changed") for name in added), "not there when sealed")
+    if not found:
+        return Checked(folder, "intact")
+    kinds = {fault.fault for fault in found}
+    if "unsealed" in kinds:
+        return Checked(folder, "unsealed", found, "interrupted, or still running")
+    return Checked(folder, "changed" if kinds & {"changed", "broken"} else "missing", found)
+
+
+def _added(folder: Path) -> list[str]:
+    known = sealed_files(folder)
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != SEAL)
+    return sorted(name for name in names if name not in known and not Path(name).name.startswith("."))
+
+
+def check_run(run: RunDirectory) -> list[Checked]:
+    """Check a run's attempts and scores, and that run.json is the run that its folder is named after."""
+    try:
+        facts = run.facts
+        schema, train = facts["schema"], facts["digests"]["train"]
+    except (DataError, OSError, KeyError, TypeError):
+        return [Checked(run.path, "changed", (Broken("run.json", "broken"),))]
+    if not isinstance(schema, int) or schema > SCHEMA:
+        return [Checked(run.path, "newer version", note=f"schema {schema}: install a newer ftspec to check it")]
+    found = []
+    if run.path.name.rpartition(".")[2] != short(train):
+        found.append(Checked(run.path, "changed", (Broken("run.json", "changed"),), "names another training"))
+    found += list(_check_data(run, facts))
+    found += [check_folder(attempt.path) for attempt in run.attempts()]
+    evals = run.path / "evals"
+    found += [check_folder(path) for path in sorted(evals.iterdir()) if path.is_dir()] if evals.is_dir() else []
+    return found or [Checked(run.path, "unsealed", note="planned, never trained")]
+
+
+def _check_data(run: RunDirectory, facts: dict[str, object]) -> Iterator[Checked]:
+    """Without a sealed attempt nothing else says what the data files were."""
+    if any(is_sealed(attempt.path) for attempt in run.attempts()):
+        return
+    try:
+        train, valid = run.path / "data" / "train.jsonl", run.path / "data" / "valid.jsonl"
+        for form in ("chat", "completion"):
+            made = data_digest(
+                train=sha256_file(train), valid=sha256_file(valid) if valid.is_file() else None, row_format=form
+            )
+            if made == facts["digests"]["data"]:  # type: ignore[index]
+                return
+    except OSError:
+        yield Checked(run.path, "missing", (Broken("data/train.jsonl", "missing"),))
+        return
+    yield Checked(run.path, "changed", (Broken("data", "changed"),))
+
+
+def check_baselines(runs: Path, experiment: str) -> list[Checked]:
+    """Check the sealed baselines of an experiment."""
+    folder = runs / experiment / "baselines"
+    if not folder.is_dir():
+        return []
+    return [check_folder(path) for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
