@@ -42,6 +42,8 @@ class Supervisor:
             return standing
         if (folder / "cancel").exists():
             return self._cancel_unheld(identifier, folder) or standing
+        if standing["status"] == "paused" and not (folder / "pause").exists():
+            standing = {**standing, "status": "queued"}  # resumed: its worker, or a new one, will say so
         if time.monotonic() - self._launched.get(identifier, -RELAUNCH_SECONDS) < RELAUNCH_SECONDS:
             return standing
         if is_locked(folder / "worker.lock"):
@@ -72,6 +74,7 @@ class Supervisor:
     def resume(self, job: Record) -> Standing:
         """Take the request to pause back."""
         (self.state.jobs.folder(job["id"]) / "pause").unlink(missing_ok=True)
+        self._launched.pop(job["id"], None)
         return self.standing(job)
 
     def _cancel_unheld(self, identifier: str, folder: Path) -> Standing | None:
