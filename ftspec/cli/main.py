@@ -23,6 +23,7 @@ FIRST_DAY = {
     "show": "one run: what it was, what it scored",
 }
 MORE = {
+    "new": "an experiment from a data file, an OpenAI job, an axolotl file or a Hydra overlay",
     "compose": "the resolved experiment; --where names file and line of each value",
     "lock": "write or check experiments/NAME.lock.json and NAME.results.json",
     "diff": "what changed between two git revisions: runs, cost, data, evals",

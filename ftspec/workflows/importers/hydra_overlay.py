@@ -1,0 +1,92 @@
+"""A Hydra configuration with package headers or a `hydra:` key as an experiment without them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ftspec.compose.convert import sweep_block
+from ftspec.compose.references import reference_problem
+from ftspec.compose.shape import shapes_at
+from ftspec.workflows.importers.sketch import Reader, Sketch
+
+_PACKAGE = re.compile(r"^\s*#\s*@\s*package\s+(\S+)", re.MULTILINE)
+_GROUP = re.compile(r"^(?:override\s+)?/?([A-Za-z_]+)$")
+
+
+def is_overlay(text: str, content: Any) -> bool:
+    """Tell whether a YAML text is a Hydra configuration."""
+    return isinstance(content, Mapping) and bool(_PACKAGE.search(text) or {"hydra", "defaults"} & content.keys())
+
+
+def sketch_overlay(text: str, content: Mapping[str, Any], data: str | None) -> Sketch:
+    """Say what an overlay says; what the schema of an experiment does not know has no equal.
+
+    An overlay that names no model or no data gets `tiny` and `data`, and a note that says so.
+    """
+    import yaml
+
+    overlay = Reader(content)
+    choices = _choices(overlay)
+    hydra = overlay.take("hydra")
+    found = _PACKAGE.search(text)
+    package = found[1] if found else "_global_"
+    body: dict[str, Any] = dict(overlay.rest)
+    for part in reversed([part for part in package.split(".") if part not in ("_global_", "_group_")]):
+        body = {part: body}
+    overlay.rest = {}
+    keys: dict[str, Any] = _known(body, (), overlay)
+    notes = []
+    if "model" not in keys:
+        keys = {"model": "tiny", **keys}
+        notes.append("the overlay names no model: tiny stands in")
+    if "dataset" not in keys and "dataset" not in choices:
+        keys["dataset"] = {"sources": [{"path": data or "data/train.jsonl"}]}
+        notes.append(f"the overlay names no data: {data or 'data/train.jsonl'} stands in")
+    if isinstance(hydra, Mapping):
+        params = (hydra.get("sweeper") or {}).get("params") if isinstance(hydra.get("sweeper"), Mapping) else None
+        if isinstance(params, Mapping) and params:
+            keys["sweep"] = {**keys.get("sweep", {}), **yaml.safe_load(sweep_block(params))["sweep"]}
+            if any(isinstance(value, list) for value in params.values()):
+                notes.append("a list was one value in hydra.sweeper.params; drop the outer [ ] to sweep over its items")
+        for key, value in hydra.items():
+            rest = {name: item for name, item in value.items() if name != "params"} if key == "sweeper" else value
+            overlay.lose(f"hydra.{key}", rest, "Hydra's own settings are refused: they can load code")
+    return Sketch(keys, choices, None, tuple(notes), tuple(overlay.unequal))
+
+
+def _choices(overlay: Reader) -> dict[str, Any]:
+    """Return the options of groups that the defaults list chooses."""
+    choices: dict[str, Any] = {}
+    for entry in overlay.take("defaults") or []:
+        if isinstance(entry, str):
+            if entry not in ("_self_", "config"):
+                overlay.lose("defaults", entry, "builds on a file that is not known here")
+            continue
+        for key, option in entry.items():
+            group = _GROUP.match(str(key))
+            if group and shapes_at((group[1],)):
+                choices[group[1]] = option
+            else:
+                overlay.lose("defaults", {key: option}, "packages (@) and groups that no key of an experiment has")
+    return choices
+
+
+def _known(value: Any, at: Sequence[str | int], overlay: Reader) -> Any:
+    """Return what the schema knows of a value; everything else is noted."""
+    if isinstance(value, Mapping):
+        kept = {}
+        for key, item in value.items():
+            here = (*at, str(key))
+            if not shapes_at(here):
+                overlay.lose(".".join(map(str, here)), item, "no key of an experiment")
+                continue
+            taken = _known(item, here, overlay)
+            if taken is not None or item is None:
+                kept[str(key)] = taken
+        return kept
+    if isinstance(value, list):
+        return [_known(item, (*at, number), overlay) for number, item in enumerate(value)]
+    if isinstance(value, str) and "${" in value and reference_problem(value):
+        overlay.lose(".".join(map(str, at)), value, "resolvers are refused: a spec is the same on every machine")
+        return None
+    return value

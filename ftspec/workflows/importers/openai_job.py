@@ -1,0 +1,93 @@
+"""The JSON of an OpenAI fine-tuning job (`GET /fine_tuning/jobs/ID`) as an experiment.
+
+Source: platform.openai.com/docs/api-reference/fine-tuning/object.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.spec.errors import UsageError
+from ftspec.workflows.importers.sketch import Reader, Sketch
+
+_HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
+_RESULT = "says what became of that job, not what it was"
+_REASONS = {
+    **dict.fromkeys(
+        ("id", "object", "created_at", "finished_at", "estimated_finish", "fine_tuned_model", "organization_id"),
+        _RESULT,
+    ),
+    **dict.fromkeys(("result_files", "status", "trained_tokens", "error"), _RESULT),
+    "integrations": "ftspec writes its own metrics; nothing is sent elsewhere",
+}
+
+
+def is_job(content: Any) -> bool:
+    """Tell whether a JSON value is a fine-tuning job, or a list of them."""
+    if isinstance(content, Mapping) and content.get("object") == "list":
+        return bool(content.get("data")) and all(map(is_job, content["data"]))
+    return isinstance(content, Mapping) and content.get("object") == "fine_tuning.job"
+
+
+def sketch_job(content: Mapping[str, Any], data: str | None) -> Sketch:
+    """Say what a job says. `data` is a local copy of its training file, since a file id names nothing here.
+
+    Raises UsageError for a list of several jobs.
+    """
+    if content.get("object") == "list":
+        if len(content["data"]) != 1:
+            raise UsageError("which_job", f"the file holds {len(content['data'])} jobs", fix="keep one of them")
+        content = content["data"][0]
+    job = Reader(content)
+    notes: list[str] = []
+    keys: dict[str, Any] = {"provider": {"profile": "openai"}, "model": job.take("model")}
+    method = job.take("method") or {"type": "supervised"}
+    kind = method.get("type", "supervised")
+    asked = {**(job.take("hyperparameters") or {}), **((method.get(kind) or {}).get("hyperparameters") or {})}
+    if kind != "supervised":
+        keys["method"] = {"type": kind}
+    for key, value in (method.get(kind) or {}).items():
+        if key != "hyperparameters":
+            job.lose(f"method.{kind}.{key}", value, "only supervised trainings have a schema here")
+    keys["dataset"] = _dataset(job, data, notes)
+    known = {key: asked[key] for key in _HYPERPARAMETERS if asked.get(key) is not None}
+    if known:
+        keys["hyperparameters"] = known
+    for key, value in asked.items():
+        if key not in _HYPERPARAMETERS:
+            job.lose(f"hyperparameters.{key}", value, "no hyperparameter of a supervised training")
+    seed = job.take("seed")
+    if seed is not None:
+        keys["seed"] = seed
+    _name(job, keys)
+    unequal = job.finish(_REASONS, "no equal")
+    return Sketch(keys, {}, None, tuple(notes), unequal)
+
+
+def _dataset(job: Reader, data: str | None, notes: list[str]) -> dict[str, Any]:
+    training, validation = job.take("training_file"), job.take("validation_file")
+    path = data or f"data/{training}.jsonl"
+    if data is None:
+        notes.append(f"put the bytes of {training} into {path} (or give --data FILE)")
+    else:
+        job.lose("training_file", training, f"an id at the host; {data} stands for it")
+    dataset: dict[str, Any] = {"sources": [{"path": path}]}
+    if validation:
+        held_out = f"data/{validation}.jsonl"
+        notes.append(f"put the bytes of {validation} into {held_out}")
+        dataset["split"] = {"validation": {"path": held_out}}
+    return dataset
+
+
+def _name(job: Reader, keys: dict[str, Any]) -> None:
+    suffix = job.take("user_provided_suffix")
+    if suffix and re.fullmatch(r"[A-Za-z0-9-]{1,40}", suffix):
+        keys["suffix"] = suffix
+    else:
+        job.lose("user_provided_suffix", suffix, "a suffix is at most 40 letters, digits and -")
+    metadata = {key: value for key, value in (job.take("metadata") or {}).items() if not key.startswith("ftspec")}
+    if metadata:
+        kept = dict(list(metadata.items())[:13])
+        keys["metadata"] = kept
+        for key in list(metadata)[13:]:
+            job.lose(f"metadata.{key}", metadata[key], "13 labels at most: ftspec needs three places")
