@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftspec.compose.composed import Composed, ConfigFile, Point
-    from ftspec.compose.loading import load, where
+    from ftspec.compose.loading import load
     from ftspec.compose.project import Project, builtin_conf
     from ftspec.compose.sites import Site
+    from ftspec.compose.tracing import where
     from ftspec.compose.verify import verify_with_hydra
 
 __all__ = ["Composed", "ConfigFile", "Point", "Project", "Site", "builtin_conf", "load", "verify_with_hydra", "where"]
@@ -24,7 +25,7 @@ _HOMES = {
     "builtin_conf": "project",
     "load": "loading",
     "verify_with_hydra": "verify",
-    "where": "loading",
+    "where": "tracing",
 }
 
 

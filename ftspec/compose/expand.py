@@ -86,6 +86,10 @@ class Expander:
         raw = self._container(config, resolve=False)
         return Run(self._resolved(config, raw), raw, sweep, "compose")
 
+    def sweep_of(self, overrides: Sequence[str]) -> Any:
+        """Return the unresolved sweep block of a composition, for overrides that change the block itself."""
+        return self._drop_sweep(self.session.compose(overrides))
+
     def _fast(self, overrides: Sequence[str], way: str) -> Run | None:
         groups: list[Any] = []
         values: list[Any] = []

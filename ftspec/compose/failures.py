@@ -48,7 +48,7 @@ def of_hydra(error: Exception, session: Session, given: Sequence[Given] = (), gr
     for file, nodes in _entries(session):
         for node in nodes:
             if _name(node) in words:
-                if "No match in the defaults list" in said:
+                if "No match in the defaults list" in said or "No earlier Group Default" in said:
                     known = session.snapshot.groups()
                     return replace(
                         unknown_group(_name(node), known), file=file.shown, line=node.line, column=node.column
@@ -129,6 +129,8 @@ def _clash(session: Session, groups: Sequence[str]) -> Problem | None:
     for loaded, package in files:
         if loaded.document is None:
             continue
+        if package and loaded.document.root is not None:
+            kinds[package] = ("map", f"{loaded.shown}:1")
         for path, node, kind in loaded.document.kinds():
             at = (*package, *path)
             before = kinds.get(at)

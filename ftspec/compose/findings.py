@@ -18,9 +18,12 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a configuration came from: the choices of groups, and for a run its coordinates. `raw` is unresolved."""
+    """Where a configuration came from: the choices of groups, and for a run its coordinates. `raw` is unresolved.
 
-    groups: tuple[str, ...] = ()
+    Without `groups` the experiment as a whole is meant, with its sweep block.
+    """
+
+    groups: tuple[str, ...] | None = None
     coordinates: dict[str, Any] = field(default_factory=dict)
     raw: Any = None
     label: str = ""
@@ -53,6 +56,7 @@ class Findings:
 
     session: Session
     given: Sequence[Given] = ()
+    groups: tuple[str, ...] = ()
     columns: dict[str, Column] = field(default_factory=dict)
     placed: list[Problem] = field(default_factory=list)
     found: dict[Any, _Found] = field(default_factory=dict)
@@ -148,7 +152,7 @@ class Findings:
         for one in reversed(self.given):
             if one.values is None and not one.is_group and under(key, one.key):
                 return Place(COMMAND_LINE)
-        table = self.table(scope.groups)
+        table = self.table(self.groups if scope.groups is None else scope.groups)
         for name, value in scope.coordinates.items():
             column = self.columns.get(name)
             if column is not None and under(key, name) and not self.session.is_group(name):

@@ -25,7 +25,7 @@ NAMES = {
 }
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_OTHER = re.compile(r"[^A-Za-z0-9.-]+")
+_OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 _READ_AS_OTHER = re.compile(r"true|false|null|nan|inf|[-+.]?\d.*", re.IGNORECASE)
 
 
@@ -71,12 +71,12 @@ def label(coordinates: Mapping[str, Any], short: Mapping[str, str]) -> str:
 
 
 def _with_hash(text: str, value: Any) -> str:
-    slug = _slug(text)[: MAX_VALUE - 9].rstrip("-.")
+    slug = _slug(text)[: MAX_VALUE - 9].rstrip("-._")
     return f"{slug}-{_hash(value)}" if slug else _hash(value)
 
 
 def _slug(text: str) -> str:
-    return _OTHER.sub("-", text).strip("-.")
+    return _OTHER.sub("-", text).strip("-._")
 
 
 def _hash(value: Any) -> str:

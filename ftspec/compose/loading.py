@@ -14,16 +14,14 @@ from ftspec.compose.expand import Expander, Run, UnresolvableError
 from ftspec.compose.failures import of_hydra
 from ftspec.compose.findings import BASE, Findings, Scope
 from ftspec.compose.given import Given
-from ftspec.compose.labels import DEFAULT, label, names
+from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
-from ftspec.compose.overrides import under
-from ftspec.compose.points import same
 from ftspec.compose.practice import advice, contradictions, repeated_runs, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
 from ftspec.compose.session import Session, opened, scan_problems
 from ftspec.compose.shape import ROOT, keys_of, shape_of
-from ftspec.compose.sites import BUILT_IN, COMMAND_LINE, Place, Site
+from ftspec.compose.sites import COMMAND_LINE
 from ftspec.compose.sources import Snapshot
 from ftspec.compose.sweeping import Planned, Sweeping
 from ftspec.spec.errors import Problem
@@ -43,19 +41,7 @@ def load(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed
     name = project.name_of(name)
     snapshot = Snapshot.of(project)
     with opened(snapshot, name, str(project.experiments)) as session:
-        return _Loading(project, session, tuple(overrides)).composed()
-
-
-def where(project: Project, name: str, overrides: Sequence[str] = ()) -> list[Site]:
-    """Return the site of every value of the resolved experiment, in the order of the schema.
-
-    With the overrides of a point, the values are that point's. Raises what `load` raises.
-    """
-    name = project.name_of(name)
-    snapshot = Snapshot.of(project)
-    with opened(snapshot, name, str(project.experiments)) as session:
-        loading = _Loading(project, session, tuple(overrides))
-        return loading.sites(loading.composed())
+        return Loading(project, session, tuple(overrides)).composed()
 
 
 @dataclass
@@ -67,7 +53,9 @@ class _Point:
     experiment: Experiment | None = None
 
 
-class _Loading:
+class Loading:
+    """One experiment on its way from files to points, inside an open session; see `load`."""
+
     def __init__(self, project: Project, session: Session, overrides: tuple[str, ...]) -> None:
         self.project, self.session, self.overrides = project, session, overrides
         self.expander = Expander(session)
@@ -86,8 +74,8 @@ class _Loading:
         base = self._base_run(raw)
         sweeping = Sweeping(self.session, raw, self.findings.add)
         checked = self._sweep(sweep)
-        points = self._points(sweeping, checked, base)
         self.findings.columns = sweeping.columns
+        points = self._points(sweeping, checked, base)
         experiment = self._base_experiment(base, sweep, points, sweeping)
         if not self.findings.any:
             self._check_effects(points, sweeping)
@@ -102,7 +90,7 @@ class _Loading:
             for one in self.given
             if one.is_group and one.values is None and not (one.is_sweep_block and one.prefix == "~")
         )
-        self.all_groups = groups
+        self.all_groups = self.findings.groups = groups
         self.base_groups = tuple(one.text for one in self._of_runs() if one.is_group and one.values is None)
         problem = None
         try:
@@ -119,7 +107,7 @@ class _Loading:
         sweep = None if any(one.prefix == "~" and one.key == "sweep" for one in self.given) else base.sweep
         if any(one.is_sweep_block and not one.is_group for one in self.given):
             try:
-                sweep = self.expander.oracle([one.text for one in self.given if one.values is None]).sweep
+                sweep = self.expander.sweep_of([one.text for one in self.given if one.values is None])
             except self.session.errors as error:
                 self.findings.place(self._hydra_problem(error))
                 self.findings.raise_if_any(scanned=scanned)
@@ -176,8 +164,9 @@ class _Loading:
 
     def _points(self, sweeping: Sweeping, sweep: Sweep | None, base: Run | None) -> list[_Point]:
         block = sweeping.block(sweep) if sweep is not None else None
-        repeats, seed = _whole(base, "repeats", 1), _whole(base, "seed", 0)
-        if repeats > 1 and any(column.key == "seed" for column in block.columns()) if block else False:
+        config = base.config if base is not None else sweeping.raw
+        repeats, seed = _whole(config, "repeats", 1), _whole(config, "seed", 0)
+        if repeats > 1 and block is not None and any(column.key == "seed" for column in block.columns()):
             problem = Problem("axis", "seed is swept and repeats counts seeds too", "repeats", fix="use one of them")
             self.findings.add(("repeats",), problem)
             repeats = 1
@@ -188,8 +177,8 @@ class _Loading:
             problem = Problem(error.code, error.message, error.given or "sweep", fix=error.fix)
             self.findings.add(("sweep",), problem.at(COMMAND_LINE) if error.given else problem)
             return []
-        if self.findings.any and not planned:
-            return []
+        if not planned and not self.findings.any:
+            self.findings.add(("sweep",), Problem("no_runs", "no run is left: every point is excluded", "sweep"))
         labels = self._labels(planned)
         return [self._point(one, labels[number]) for number, one in enumerate(planned)]
 
@@ -207,10 +196,21 @@ class _Loading:
                 self.findings.add(path, problem, scope)
         except self.session.errors as error:
             problem = self._hydra_problem(error)
-            self.findings.add((), problem, scope)
+            at = self._axis_of(str(error), planned)
+            if at and problem.file != COMMAND_LINE:
+                problem = replace(problem, file="", path=str(at[-1]))
+            self.findings.add(at, problem, scope)
         if point.run is not None:
             point.experiment = self._checked(point.run.config, replace(scope, raw=point.run.unresolved))
         return point
+
+    def _axis_of(self, said: str, planned: Planned) -> Path:
+        """Return the place of the axis that a failure of a run names, by its key or a part of it."""
+        for key in planned.coordinates:
+            column = self.findings.columns.get(key)
+            if column is not None and column.at and any(f"'{part}'" in said for part in (key, *key.split("."))):
+                return column.at
+        return ()
 
     def _groups(self, planned: Planned) -> tuple[str, ...]:
         """Return the overrides of a run that choose groups."""
@@ -292,42 +292,6 @@ class _Loading:
             counts=dict(self.expander.counts),
         )
 
-    def sites(self, composed: Composed) -> list[Site]:
-        """Return where each value of the base point was set."""
-        one = composed.points[0] if len(composed.points) == 1 else None
-        config = {**one.config, "sweep": composed.config.get("sweep")} if one else composed.config
-        scope = Scope(self.base_groups, self._of_axes())
-        self.findings.given = [one for one in self.given if one.key not in scope.coordinates]
-        table = self.findings.table(self.base_groups)
-        found = []
-        for path, value in _leaves({key: value for key, value in config.items() if value is not None}):
-            place = self.findings.site(path, scope)
-            swept = any(under(".".join(map(str, path)), key) for key in scope.coordinates)
-            # Where only a mapping above a value is written, the value itself is the schema's default.
-            if place.file != COMMAND_LINE and path not in table and not swept:
-                place = Place(BUILT_IN)
-            found.append(Site(wording.dotted(path), value, place.file, place.line, place.column))
-        return found
-
-    def _of_axes(self) -> dict[str, Any]:
-        """Return the overrides that say what the sweep says for one of its points: the sweep is their place."""
-        found = {}
-        for one in self.given:
-            column = self.findings.columns.get(one.key)
-            if one.values is None and column is not None and column.at:
-                values = column.values.make()
-                if any(same(value, one.value) for value in values):
-                    found[one.key] = one.value
-        return found
-
-
-def _leaves(value: Any, at: Path = ()) -> list[tuple[Path, Any]]:
-    if isinstance(value, dict) and value:
-        return [leaf for key, item in value.items() for leaf in _leaves(item, (*at, key))]
-    if isinstance(value, list) and value and any(isinstance(item, (dict, list)) for item in value):
-        return [leaf for number, item in enumerate(value) for leaf in _leaves(item, (*at, number))]
-    return [(at, value)]
-
 
 def _remove(value: Any, path: Sequence[Any]) -> None:
     *parents, last = path or ("",)
@@ -337,8 +301,8 @@ def _remove(value: Any, path: Sequence[Any]) -> None:
         value.pop(last, None)
 
 
-def _whole(base: Run | None, key: str, default: int) -> int:
-    value = base.config.get(key) if base is not None else None
+def _whole(config: Any, key: str, default: int) -> int:
+    value = config.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
@@ -350,6 +314,3 @@ def _swept(points: Sequence[_Point]) -> dict[str, list[Any]]:
             if value not in values:
                 values.append(value)
     return found
-
-
-__all__ = ["DEFAULT", "load", "where"]

@@ -92,6 +92,9 @@ def expand(block: Block, seed: int, limit: int) -> Expansion:
     points = _points(block, seed, idle)
     if len(points) > limit:
         raise too_many(len(points), limit)
+    if block.union:  # each block has its own order of keys; points have one
+        order = block.swept()
+        points = [{key: point[key] for key in order if key in point} for point in points]
     return Expansion(points, idle)
 
 

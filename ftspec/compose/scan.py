@@ -11,14 +11,17 @@ from typing import Any
 
 import yaml
 
+from ftspec.compose.document import Document, Node
 from ftspec.compose.references import reference_problem
+from ftspec.compose.traps import NULL, is_text, trap
 from ftspec.spec.errors import Problem
+
+__all__ = ["MAX_BYTES", "UNSAFE", "Document", "Node", "scan"]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_REFERENCES = 1_000
-MAX_INT = 2**53
 
 # Problems of these codes make the whole error an UnsafeError (exit 66).
 UNSAFE = frozenset(
@@ -42,78 +45,6 @@ _DEFAULT_NAME = re.compile(r"/?[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _DEFAULT_GROUP = re.compile(r"(override +|optional +)*/?[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _PACKAGE_LINE = re.compile(r"\s*#\s*@\s*package\b\s*(?P<package>\S*)")
 _HEADER_LINE = re.compile(r"\s*#\s*@")
-_TRUTH = re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
-_ODD_INT = re.compile(r"[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*(:[0-5]?[0-9])+)")
-_ODD_FLOAT = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
-# OmegaConf's float (it reads 1e-5, which plain YAML 1.1 calls a text).
-_FLOAT = re.compile(
-    r"[-+]?[0-9]+(_[0-9]+)*\.[0-9_]*([eE][-+]?[0-9]+)?"
-    r"|[-+]?[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+)"
-    r"|\.[0-9]+(_[0-9]+)*([eE][-+][0-9]+)?"
-)
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOL = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
-
-
-@dataclass(slots=True)
-class Node:
-    """A value with its place. `value` is a text, a list of nodes, or a list of (key node, node) pairs."""
-
-    kind: str
-    line: int
-    column: int
-    value: Any
-    plain: bool = False
-    flow: bool = False
-
-    def entry(self, key: str) -> "Node | None":
-        """Return the value of a key of a mapping."""
-        if self.kind == "map":
-            for name, node in self.value:
-                if name.value == key:
-                    found: Node = node
-                    return found
-        return None
-
-
-@dataclass(slots=True)
-class Document:
-    """The nodes of one file; `root` is None for an empty one."""
-
-    root: Node | None
-
-    def top(self) -> list[Node]:
-        """Return the key nodes at the top."""
-        return [key for key, _ in self.root.value] if self.root is not None and self.root.kind == "map" else []
-
-    def kinds(self) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
-        """Yield (path, key node, kind of value) of each key, those below lists left out."""
-        if self.root is not None:
-            yield from _kinds(self.root, ())
-
-    def marks(self) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
-        """Yield (path, node whose place names it, value is a list) of each key and list item, outermost first."""
-        if self.root is not None:
-            yield from _marks(self.root, ())
-
-
-def _kinds(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
-    if node.kind == "map":
-        for key, value in node.value:
-            yield (*at, key.value), key, value.kind
-            yield from _kinds(value, (*at, key.value))
-
-
-def _marks(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
-    if node.kind == "map":
-        for key, value in node.value:
-            yield (*at, key.value), key, value.kind == "list"
-            yield from _marks(value, (*at, key.value))
-    elif node.kind == "list":
-        for number, value in enumerate(node.value):
-            yield (*at, number), value, value.kind == "list"
-            yield from _marks(value, (*at, number))
 
 
 class _RefusedError(Exception):
@@ -263,7 +194,7 @@ def _look_at_key(key: Node, seen: dict[str, Node], state: _Scan) -> None:
         state.refuse("yaml", "a key must be a text", key.line, key.column, "quote templates: '{{ field }}'")
         raise _RefusedError
     name = key.value
-    if key.plain and (name in _NULL or name in _BOOL or is_number(name) or _TRUTH.fullmatch(name) or _odd(name)):
+    if key.plain and not is_text(name):
         state.refuse("yaml", f"the key {name or 'null'} is no text", key.line, key.column, f"quote it: '{name}'")
     elif name == "<<":
         state.refuse("anchor", "merge keys (<<) are refused", key.line, key.column, "write the values out")
@@ -288,51 +219,11 @@ def _look_at_value(node: Node, place: Node, state: _Scan) -> None:
         if problem:
             code, message, fix = problem
             state.refuse(code, message, node.line, node.column, fix)
-    if node.plain:
-        _look_at_plain(text, node.flow, place, state)
-
-
-def _look_at_plain(text: str, flow: bool, place: Node, state: _Scan) -> None:
-    """Report a value that YAML 1.1 reads as something else than it looks like; the place is that of its key."""
-    message = fix = ""
-    if _TRUTH.fullmatch(text):
-        meant = "true" if yaml.safe_load(text) else "false"
-        message, fix = f"{text} is read as {meant}", f"write {meant}, or '{text}' for the text"
-    elif _odd(text):
-        message = f"{text} is read as {_read(text)}"
-        fix = f"write the number in digits, or '{text}' for the text"
-    elif is_number(text) and not _fits(text):
-        message = f"the number {text[:40]} is too large"
-    elif text == "=":
-        message, fix = "= has a meaning of its own in YAML", "quote it: '='"
-    elif flow and text.count("(") > text.count(")"):
-        message = f"the value ends at the comma: {text}"
-        fix = 'quote the whole of it inside { } and [ ]: "range(1, 4)"'
-    if message:
-        state.report("yaml_trap", message, place.line, place.column, fix)
-
-
-def _read(text: str) -> str:
-    try:
-        return str(yaml.safe_load(text))
-    except (ValueError, yaml.YAMLError):
-        return "no number"
-
-
-def is_number(text: str) -> bool:
-    """Tell whether a plain YAML scalar is a decimal number for OmegaConf."""
-    return bool(_INT.fullmatch(text) or _FLOAT.fullmatch(text))
-
-
-def _odd(text: str) -> bool:
-    return bool(_ODD_INT.fullmatch(text) or _ODD_FLOAT.fullmatch(text))
-
-
-def _fits(text: str) -> bool:
-    digits = text.replace("_", "")
-    if _INT.fullmatch(text):
-        return len(digits) < 18 and abs(int(digits)) <= MAX_INT
-    return abs(float(digits)) != float("inf")
+    if node.plain and text == "=":
+        state.refuse("yaml_trap", "= has a meaning of its own in YAML", place.line, place.column, "quote it: '='")
+    elif node.plain and (found := trap(text, node.flow)):
+        # At its key, where the schema's own complaint about the same value stands too.
+        state.report("yaml_trap", found[0], place.line, place.column, found[1])
 
 
 def _look_at_comments(text: str, state: _Scan) -> None:
@@ -358,7 +249,7 @@ def _look_at_comments(text: str, state: _Scan) -> None:
 
 
 def _look_at_top(root: Node | None, stem: str, primary: bool, text: str, state: _Scan) -> None:
-    if root is None or (root.kind == "text" and root.plain and root.value in _NULL):
+    if root is None or (root.kind == "text" and root.plain and root.value in NULL):
         return
     if root.kind != "map":
         state.refuse("yaml", "must hold keys and values", root.line, root.column)
@@ -385,7 +276,14 @@ def _look_at_defaults(defaults: Node, state: _Scan) -> None:
         fix = "write `defaults: [config, _self_]`"
         state.refuse("defaults", "defaults must be a list", defaults.line, defaults.column, fix)
         return
+    overriding = ""
     for item in defaults.value:
+        group = item.value[0][0].value if item.kind == "map" and item.value else item.value
+        if str(group).startswith("override "):
+            overriding = group
+        elif overriding and group != "_self_":
+            fix = "overrides stand at the end; only _self_ may follow"
+            state.refuse("defaults", f"{group} stands after `{overriding}`", item.line, item.column, fix)
         if item.kind == "text":
             _look_at_default(item, _DEFAULT_NAME, state)
         elif item.kind == "map" and len(item.value) == 1:
@@ -395,7 +293,7 @@ def _look_at_defaults(defaults: Node, state: _Scan) -> None:
             for one in options:
                 if one.kind != "text":
                     state.refuse("defaults", "an option must be a name", one.line, one.column)
-                elif not (one.plain and one.value in _NULL and option.kind == "text"):
+                elif not (one.plain and one.value in NULL and option.kind == "text"):
                     _look_at_default(one, _DEFAULT_NAME, state)
         else:
             fix = "write `- name` or `- group: option`"

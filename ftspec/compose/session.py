@@ -15,7 +15,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ftspec.compose.sources import Snapshot
+import yaml
+
+from ftspec.compose.sources import Loaded, Snapshot
 from ftspec.spec.errors import Problem
 
 MAX_OVERRIDE = 4096
@@ -59,6 +61,7 @@ def _import() -> Any:
     from hydra.plugins import config_source
     from hydra.plugins.search_path_plugin import SearchPathPlugin
     from hydra.types import RunMode
+    from hydra.version import VersionBase
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
@@ -67,21 +70,25 @@ def _import() -> Any:
         # 1.4 deprecates the parameter and warns whenever it is given.
         base={} if (major, minor) >= (1, 4) else {"version_base": "1.3"},
         compose=hydra.compose,
+        # Some mistakes in defaults lists end in an assertion, or in a lookup that fails.
+        errors=(
+            *(errors.HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError),
+            *(AssertionError, AttributeError, LookupError),
+        ),
         initialize_config_dir=hydra.initialize_config_dir,
         ConfigLoaderImpl=ConfigLoaderImpl,
         ConfigLoadError=config_source.ConfigLoadError,
         ConfigResult=config_source.ConfigResult,
         ConfigSource=config_source.ConfigSource,
         GlobalHydra=GlobalHydra,
-        HydraException=errors.HydraException,
         ObjectType=ObjectType,
         OmegaConf=OmegaConf,
-        OmegaConfBaseException=OmegaConfBaseException,
         Overrides=Overrides,
         OverridesParser=OverridesParser,
         Plugins=Plugins,
         RunMode=RunMode,
         SearchPathPlugin=SearchPathPlugin,
+        VersionBase=VersionBase,
         open_dict=open_dict,
         override_types=override_types,
     )
@@ -102,7 +109,7 @@ def _plugins(h: Any) -> tuple[Any, Any]:
             if loaded is None:
                 raise h.ConfigLoadError(f"Config not found : {config_path}")
             # A refused file composes as an empty one, so that the problems of all files are reported together.
-            config = h.OmegaConf.create({}) if loaded.refused else h.OmegaConf.load(io.StringIO(loaded.text))
+            config = h.OmegaConf.create({}) if loaded.refused else _read(h, loaded)
             return h.ConfigResult(
                 config=config, path=f"ftspec://{self.path}", provider=self.provider, header={"package": None}
             )
@@ -142,6 +149,18 @@ def _plugins(h: Any) -> tuple[Any, Any]:
                 search_path.append(provider="ftspec", path=f"ftspec://{layer.name}")
 
     return SnapshotSource, Layers
+
+
+def _read(h: Any, loaded: Loaded) -> Any:
+    """Read YAML as Hydra does; what only its reader refuses is reported like the scan's findings."""
+    try:
+        return h.OmegaConf.load(io.StringIO(loaded.text))
+    except (yaml.YAMLError, *h.errors) as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        said = getattr(error, "problem", None) or str(error)
+        loaded.refuse(Problem("yaml", f"cannot be read: {said}", "", loaded.shown, line, column))
+        return h.OmegaConf.create({})
 
 
 def _snapshot() -> Snapshot:
@@ -211,7 +230,8 @@ class Session:
     @property
     def errors(self) -> tuple[type[Exception], ...]:
         """What composing raises for a wrong configuration."""
-        return (self.hydra.HydraException, self.hydra.OmegaConfBaseException, ValueError, TypeError, RecursionError)
+        found: tuple[type[Exception], ...] = self.hydra.errors
+        return found
 
 
 @contextlib.contextmanager
@@ -223,10 +243,26 @@ def opened(snapshot: Snapshot, name: str, folder: str) -> Iterator[Session]:
         session = Session(snapshot, name)
         before, _active = _active, session
         try:
-            with session.hydra.initialize_config_dir(config_dir=folder, job_name="ftspec", **session.hydra.base):
+            with (
+                _kept(session.hydra),
+                session.hydra.initialize_config_dir(config_dir=folder, job_name="ftspec", **session.hydra.base),
+            ):
                 yield session
         finally:
             _active = before
+
+
+@contextlib.contextmanager
+def _kept(h: Any) -> Iterator[None]:
+    """Leave Hydra as it was found: a notebook or a `@hydra.main` program around us may be using it."""
+    versions = h.VersionBase.instance()
+    running, base = h.GlobalHydra.instance().hydra, versions.version_base
+    h.GlobalHydra.instance().hydra = None
+    try:
+        yield
+    finally:
+        h.GlobalHydra.instance().hydra = running
+        versions.version_base = base
 
 
 def scan_problems(snapshot: Snapshot) -> list[Problem]:

@@ -3,6 +3,7 @@
 What is composed, hashed, scanned and quoted in errors is the same bytes, even while somebody edits a file.
 """
 
+import errno
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Disk:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
             return None
         except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                return None
             raise StorageError("unreadable", f"cannot read: {error.strerror}", file=str(self.root / path)) from error
 
     def list(self, folder: str) -> list[str] | None:
@@ -76,6 +79,11 @@ class Loaded:
     sha256: str
     document: Document | None
     problems: tuple[Problem, ...]
+
+    def refuse(self, problem: Problem) -> None:
+        """Add a problem that only composing found."""
+        self.document = None
+        self.problems = (*self.problems, problem)
 
     @property
     def refused(self) -> bool:

@@ -14,10 +14,14 @@ SEEDED = 20
 
 
 def chosen(points: Sequence[Point], limit: int = ALL_UP_TO) -> list[Point]:
-    """Return the points to verify: all up to `limit`, else the first, the last and 20 drawn by the labels' own seed."""
-    if len(points) <= limit:
+    """Return the points to verify: all up to `limit`, else the first, the last and 20 drawn by the labels' own seed.
+
+    Never more than `limit` (at least 2).
+    """
+    if len(points) <= max(2, limit):
         return list(points)
-    inner = random.Random("\n".join(point.label for point in points)).sample(range(1, len(points) - 1), SEEDED)
+    draw = random.Random("\n".join(point.label for point in points))
+    inner = draw.sample(range(1, len(points) - 1), max(0, min(SEEDED, limit - 2)))
     return [points[number] for number in (0, *sorted(inner), len(points) - 1)]
 
 

@@ -128,7 +128,7 @@ def test_equals_compose(project: Project, name: str) -> None:
         expander = Expander(session)
 
         @settings(
-            max_examples=int(os.environ.get("FTSPEC_EXAMPLES", "20")),
+            max_examples=int(os.environ.get("FTSPEC_EXAMPLES", "12")),
             deadline=None,
             database=None,
             derandomize=True,

@@ -1,0 +1,65 @@
+"""One YAML file as nodes that know their place: what errors and `compose --where` point at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Node:
+    """A value with its place. `value` is a text, a list of nodes, or a list of (key node, node) pairs."""
+
+    kind: str
+    line: int
+    column: int
+    value: Any
+    plain: bool = False
+    flow: bool = False
+
+    def entry(self, key: str) -> "Node | None":
+        """Return the value of a key of a mapping."""
+        if self.kind == "map":
+            for name, node in self.value:
+                if name.value == key:
+                    found: Node = node
+                    return found
+        return None
+
+
+@dataclass(slots=True)
+class Document:
+    """The nodes of one file; `root` is None for an empty one."""
+
+    root: Node | None
+
+    def top(self) -> list[Node]:
+        """Return the key nodes at the top."""
+        return [key for key, _ in self.root.value] if self.root is not None and self.root.kind == "map" else []
+
+    def kinds(self) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
+        """Yield (path, key node, kind of value) of each key, those below lists left out."""
+        if self.root is not None:
+            yield from _kinds(self.root, ())
+
+    def marks(self) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
+        """Yield (path, node whose place names it, value is a list) of each key and list item, outermost first."""
+        if self.root is not None:
+            yield from _marks(self.root, ())
+
+
+def _kinds(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
+    if node.kind == "map":
+        for key, value in node.value:
+            yield (*at, key.value), key, value.kind
+            yield from _kinds(value, (*at, key.value))
+
+
+def _marks(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
+    if node.kind == "map":
+        for key, value in node.value:
+            yield (*at, key.value), key, value.kind == "list"
+            yield from _marks(value, (*at, key.value))
+    elif node.kind == "list":
+        for number, value in enumerate(node.value):
+            yield (*at, number), value, value.kind == "list"
+            yield from _marks(value, (*at, number))

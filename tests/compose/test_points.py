@@ -1,0 +1,228 @@
+"""The sweep block as points: golden ones for every form, laws of the product, and the cap before memory grows."""
+
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftspec.compose import load
+from ftspec.compose.axes import listed
+from ftspec.compose.points import Axis, Block, Column, expand
+from ftspec.spec.errors import SpecError
+
+
+def labels(project: Any, *overrides: str) -> list[str]:
+    return [point.label for point in load(project, "x", overrides).points]
+
+
+def block(**axes: list[Any]) -> Block:
+    return Block(tuple(Axis((Column(key, listed(values)),)) for key, values in axes.items()))
+
+
+def test_zip_moves_keys_together(make_project) -> None:
+    body = """
+        sweep:
+          grid: {seed: [1, 2]}
+          zip:
+            - {hyperparameters.n_epochs: [1, 2, 4], hyperparameters.batch_size: "4,8,16"}
+        """
+    assert labels(make_project(body)) == [
+        "seed=1,epochs=1,batch=4",
+        "seed=1,epochs=2,batch=8",
+        "seed=1,epochs=4,batch=16",
+        "seed=2,epochs=1,batch=4",
+        "seed=2,epochs=2,batch=8",
+        "seed=2,epochs=4,batch=16",
+    ]
+
+
+def test_exclude_drops_points_that_hold_all_pairs(make_project) -> None:
+    body = """
+        sweep:
+          grid: {hyperparameters.n_epochs: [1, 4], weights: [assistant, last_assistant_message]}
+          exclude: [{hyperparameters.n_epochs: 4, weights: assistant}]
+        """
+    assert labels(make_project(body)) == [
+        "epochs=1,weights=assistant",
+        "epochs=1,weights=last_assistant_message",
+        "epochs=4,weights=last_assistant_message",
+    ]
+
+
+def test_union_appends_and_drops_duplicates(make_project) -> None:
+    body = """
+        sweep:
+          grid: {seed: [1, 2], hyperparameters.n_epochs: [1]}
+          union:
+            - grid: {hyperparameters.n_epochs: [1, 2], seed: [2]}
+            - zip: [{seed: [9], model: [other]}]
+        """
+    assert labels(make_project(body)) == ["seed=1,epochs=1", "seed=2,epochs=1", "seed=2,epochs=2", "seed=9,model=other"]
+
+
+def test_repeats_are_the_fastest_axis(make_project) -> None:
+    project = make_project("seed: 5\nrepeats: 3\nsweep: {grid: {hyperparameters.n_epochs: [1, 2]}}\n")
+    composed = load(project, "x")
+    assert [point.label for point in composed.points] == [
+        *("epochs=1,seed=5", "epochs=1,seed=6", "epochs=1,seed=7"),
+        *("epochs=2,seed=5", "epochs=2,seed=6", "epochs=2,seed=7"),
+    ]
+    assert composed.points[1].overrides == ("hyperparameters.n_epochs=1", "seed=6", "repeats=1")
+    assert composed.points[1].experiment.repeats == 1
+    assert composed.experiment.repeats == 3
+    assert composed.swept["seed"] == [5, 6, 7]
+
+
+def test_repeats_without_a_sweep(make_project) -> None:
+    assert labels(make_project("repeats: 2\n")) == ["seed=0", "seed=1"]
+    assert labels(make_project("repeats: 2\n"), "seed=4") == ["seed=4", "seed=5"]
+
+
+def test_random_is_stable_and_keeps_the_order(make_project) -> None:
+    body = """
+        seed: 1
+        sweep:
+          grid: {hyperparameters.n_epochs: "range(1,51)", hyperparameters.batch_size: "range(1,41)"}
+          random: 5
+        """
+    project = make_project(body)
+    first = labels(project)
+    assert len(first) == 5
+    assert labels(project) == first
+    assert labels(project, "seed=2") != first
+    order = [f"epochs={a},batch={b}" for a in range(1, 51) for b in range(1, 41)]
+    assert [order.index(label) for label in first] == sorted(order.index(label) for label in first)
+
+
+def test_random_keeps_what_stays_possible(make_project) -> None:
+    """A larger space keeps every old point that is still among the lowest hashes; none is renamed."""
+    small = block(a=list(range(20)), b=[1, 2])
+    large = block(a=list(range(40)), b=[1, 2])
+    kept = [expand(Block(one.axes, random=10), 7, 100).points for one in (small, large)]
+    assert len(kept[0]) == len(kept[1]) == 10
+    assert any(point in kept[1] for point in kept[0])
+    assert all(point in kept[0] for point in kept[1] if point["a"] < 20)
+
+
+def test_command_line_axes(make_project) -> None:
+    project = make_project("sweep: {grid: {seed: [1, 2], hyperparameters.n_epochs: [1, 2]}}\n")
+    assert labels(project, "hyperparameters.n_epochs=3,4") == [
+        *("seed=1,epochs=3", "seed=1,epochs=4", "seed=2,epochs=3", "seed=2,epochs=4")
+    ]
+    assert labels(project, "seed=7") == ["epochs=1", "epochs=2"]
+    assert labels(project, "seed=7", "hyperparameters.n_epochs=1") == ["default"]
+    assert labels(project, "seed=7", "model=choice(a,b)")[:2] == ["epochs=1,model=a", "epochs=1,model=b"]
+    assert labels(project, "~sweep") == ["default"]
+    assert labels(project, "~sweep", "weights=assistant,from_data") == ["weights=assistant", "weights=from_data"]
+    assert labels(project, "~sweep", "evals=[],[exact_match]") == ["evals=4f53cda1", "evals=exact_match-a9b1efd0"]
+
+
+def test_overrides_stand_in_order(make_project) -> None:
+    project = make_project("sweep: {grid: {hyperparameters.n_epochs: [1, 2]}}\n")
+    point = load(project, "x", ["suffix=a", "seed=1,2", "tags=[x]"]).points[1]
+    assert point.overrides == ("hyperparameters.n_epochs=1", "suffix=a", "seed=2", "tags=[x]")
+    assert list(point.coordinates) == ["hyperparameters.n_epochs", "seed"]
+
+
+def test_group_axes_take_their_options(make_project) -> None:
+    project = make_project(
+        "sweep: {grid: {weights: [assistant, mine], provider: glob(embedded)}}\n",
+        {"conf/weights/mine.yaml": "train_on: last_assistant_turn\non_empty: drop\n"},
+    )
+    composed = load(project, "x")
+    assert [point.label for point in composed.points] == [
+        "weights=assistant,provider=embedded",
+        "weights=mine,provider=embedded",
+    ]
+    assert [point.experiment.weights.on_empty for point in composed.points] == ["error", "drop"]
+    assert composed.counts["plain"] == 3
+
+
+def test_a_sweep_of_a_group(make_project) -> None:
+    assert labels(make_project(), "sweep=epochs_first") == ["epochs=auto", "epochs=1", "epochs=2", "epochs=4"]
+
+
+def test_equal_runs_are_an_error(make_project) -> None:
+    project = make_project(
+        "sweep: {grid: {weights: [assistant, same]}}\n", {"conf/weights/same.yaml": "train_on: assistant\n"}
+    )
+    with pytest.raises(SpecError, match="are the same run: weights changes nothing"):
+        load(project, "x")
+
+
+def test_sweep_without_auto_is_a_warning(make_project) -> None:
+    body = "sweep:\n  grid:\n    hyperparameters.learning_rate_multiplier: [{}0.02, 0.2]\n"
+    warned = load(make_project(body.format("")), "x").warnings
+    assert [(one.code, one.severity, one.site) for one in warned] == [
+        ("sweep_without_auto", "warning", "experiments/x.yaml:7:5")
+    ]
+    assert load(make_project(body.format("auto, ")), "x").warnings == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sweep: {grid: {seed: 'range(0,2000000000)'}}\n",
+        "sweep: {grid: {seed: 'range(0,2001)'}}\n",
+        "sweep: {grid: {seed: 'range(0,1000)', hyperparameters.n_epochs: 'range(0,1000)'}}\n",
+        "sweep: {grid: {seed: 'range(0,100000)'}, union: [{grid: {seed: 'range(0,100000)'}}]}\n",
+        "sweep: {grid: {seed: 'range(0,1000000)'}, random: 5}\n",
+        "repeats: 100\nsweep: {grid: {hyperparameters.n_epochs: 'range(1,40)'}}\n",
+    ],
+)
+def test_the_cap_stops_before_memory_grows(make_project, body: str) -> None:
+    project = make_project(body)
+    load(project, "x", ["~sweep", "repeats=1"])
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        with pytest.raises(SpecError) as caught:
+            load(project, "x")
+        assert caught.value.code == "too_many_runs"
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 5
+
+
+def test_the_cap_can_be_raised(make_project) -> None:
+    body = "sweep: {grid: {seed: 'range(0,2001)'}, max_runs: 2001}\n"
+    assert len(load(make_project(body), "x").points) == 2001
+
+
+axes = st.dictionaries(
+    st.sampled_from("abcd"), st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True), max_size=4
+)
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(axes)
+def test_product_law(given: dict[str, list[int]]) -> None:
+    points = expand(block(**given), 0, 10_000).points
+    size = 1
+    for values in given.values():
+        size *= len(values)
+    assert len(points) == (size if given else 0)
+    assert len({tuple(point.items()) for point in points}) == len(points)
+    # The first axis is slowest: indices count up like digits.
+    digits = [[given[key].index(point[key]) for key in given] for point in points]
+    assert digits == sorted(digits)
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(axes, axes, st.integers(0, 9))
+def test_union_exclude_and_random_laws(one: dict[str, list[int]], other: dict[str, list[int]], number: int) -> None:
+    first, second = block(**one), block(**other)
+    both = expand(Block(first.axes, union=(second,)), 0, 10_000).points
+    alone = [*expand(first, 0, 10_000).points, *expand(second, 0, 10_000).points]
+    unique = {tuple(sorted(point.items())) for point in alone}
+    assert {tuple(sorted(point.items())) for point in both} == unique
+    assert len(both) == len(unique)
+    without = expand(Block(first.axes, union=(second,), exclude=({"a": number},)), 0, 10_000).points
+    assert without == [point for point in both if point.get("a") != number]
+    drawn = expand(Block(first.axes, union=(second,), random=3), 0, 10_000).points
+    assert len(drawn) == min(3, len(both))
+    assert [point for point in both if point in drawn] == drawn
