@@ -179,6 +179,8 @@ class _Walk:
                 self._values(item)
         else:
             for key, value in node.value:
+                if key.value == "defaults":
+                    continue
                 if self.closures.is_group(key.value) and value.kind != "map":
                     self._axis(key.value, value)
                 self._values(value)

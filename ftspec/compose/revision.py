@@ -23,6 +23,7 @@ FOLDERS = ("conf", "experiments", ".ftspec")
 MAX_DATA_BYTES = 256 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
 MAX_FILES = 200_000
+_COPIED = 4 * 1024 * 1024  # larger data files of the working tree are read where they lie
 LFS = b"version https://git-lfs.github.com/spec/v1\n"
 
 _READ = re.compile(r".*\.(yaml|yml|lock\.json|results\.json|rows)")
@@ -348,7 +349,9 @@ def write_private(
         if size < 1024 and (found := _pointer(blobs.read(revision, path))):
             pointers[path] = found
             continue
-        if revision.disk is not None and not untrusted and path.partition("/")[0] not in FOLDERS:
+        in_place = revision.disk is not None and not untrusted and path.partition("/")[0] not in FOLDERS
+        if in_place and size > _COPIED:
+            assert revision.disk is not None
             target.symlink_to((revision.disk / path).resolve())
             continue
         with _open_new(target) as stream:

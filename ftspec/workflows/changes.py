@@ -1,7 +1,7 @@
 """What a pull request changes, as frozen data: the shape of `plan.json`, version 1.
 
-Unknown prices are null, never 0. `changes.schema.json` beside this file is its JSON Schema; `read_changes` checks a file
-of unknown origin against it before anything is made of it.
+Unknown prices are null, never 0. `changes.schema.json` beside this file is its JSON Schema; `read_changes` checks a
+file of unknown origin against it before anything is made of it.
 """
 
 import json
@@ -22,7 +22,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Base of all parts; unknown fields are errors."""
 
 
-class Side(Shape):
+class Side(Shape, frozen=True):
     """One of the two revisions; `commit` is null for the working tree."""
 
     name: str
@@ -30,7 +30,7 @@ class Side(Shape):
     tree: str
 
 
-class Field(Shape):
+class Field(Shape, frozen=True):
     """One value of the resolved experiment. `where` is `file:line`; `hidden` values stay out of comments."""
 
     path: str
@@ -40,7 +40,7 @@ class Field(Shape):
     hidden: bool = False
 
 
-class FieldGroup(Shape):
+class FieldGroup(Shape, frozen=True):
     """Fields that changed in the same way in several runs."""
 
     experiment: str
@@ -48,7 +48,7 @@ class FieldGroup(Shape):
     fields: tuple[Field, ...]
 
 
-class Run(Shape):
+class Run(Shape, frozen=True):
     """One run that is not unchanged. `reasons` name what made it so; sizes and prices are those of the training."""
 
     experiment: str
@@ -67,7 +67,7 @@ class Run(Shape):
     verdicts: bool = False
 
 
-class Totals(Shape):
+class Totals(Shape, frozen=True):
     """The train part of one data set: rows, messages and tokens, and how many of them are learned."""
 
     rows: int
@@ -81,7 +81,7 @@ class Totals(Shape):
     counter: str
 
 
-class Source(Shape):
+class Source(Shape, frozen=True):
     """One source file: sha256 of its bytes in either revision."""
 
     path: str
@@ -91,7 +91,7 @@ class Source(Shape):
     rows_new: int | None
 
 
-class Rows(Shape):
+class Rows(Shape, frozen=True):
     """Counts over the train and validation rows. `edited` keep their prompt; `system` edits change instructions alone.
 
     `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows.
@@ -110,7 +110,7 @@ class Rows(Shape):
     without_target: int
 
 
-class Sample(Shape):
+class Sample(Shape, frozen=True):
     """One changed row for `--show-text`: places and the words that are learned."""
 
     kind: Literal["added", "removed", "edited", "reweighted"]
@@ -119,7 +119,7 @@ class Sample(Shape):
     new: str | None
 
 
-class Data(Shape):
+class Data(Shape, frozen=True):
     """A change of the data of one experiment; `runs` are those it concerns. `rows` null: no rows to compare."""
 
     experiment: str
@@ -132,7 +132,7 @@ class Data(Shape):
     samples: tuple[Sample, ...]
 
 
-class Suite(Shape):
+class Suite(Shape, frozen=True):
     """A suite whose scores no longer compare, or that is new or gone. `answers` are needed to score its baselines."""
 
     experiment: str
@@ -152,7 +152,7 @@ class Suite(Shape):
     usd: float | None
 
 
-class Overlap(Shape):
+class Overlap(Shape, frozen=True):
     """Train rows that repeat items of a suite: what this change introduces, and what was there before."""
 
     experiment: str
@@ -165,7 +165,7 @@ class Overlap(Shape):
     places: tuple[str, ...]
 
 
-class Known(Shape):
+class Known(Shape, frozen=True):
     """A score on file for a run of the plan; a row compares scores of one eval digest only."""
 
     experiment: str
@@ -180,7 +180,7 @@ class Known(Shape):
     n: int | None
 
 
-class Gate(Shape):
+class Gate(Shape, frozen=True):
     """One gate of the base revision's policy."""
 
     name: str
@@ -188,7 +188,7 @@ class Gate(Shape):
     detail: str
 
 
-class Trouble(Shape):
+class Trouble(Shape, frozen=True):
     """A problem found while composing one of the two revisions."""
 
     side: Literal["base", "head"]
@@ -199,7 +199,7 @@ class Trouble(Shape):
     place: str
 
 
-class Experiment(Shape):
+class Experiment(Shape, frozen=True):
     """One experiment in numbers."""
 
     name: str
@@ -217,7 +217,7 @@ class Experiment(Shape):
     providers: tuple[str, ...] = ()
 
 
-class Changes(Shape):
+class Changes(Shape, frozen=True):
     """All of it. `experiments` holds those that were composed; `untouched` counts the others."""
 
     schema: int

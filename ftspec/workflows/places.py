@@ -31,7 +31,7 @@ class Places:
         return ""
 
     def _found(self, path: Path) -> list[tuple[int, str, Node, Node | None]]:
-        found = []
+        found: list[tuple[int, str, Node, Node | None]] = []
         for file, group, document in self.closure.documents:
             if document.root is None:
                 continue

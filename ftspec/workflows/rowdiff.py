@@ -1,4 +1,4 @@
-"""Rows of two data sets: added, removed, edited, re-weighted, moved between parts, reordered. Duplicates keep their count.
+"""Rows of two data sets: added, removed, edited, re-weighted, moved between parts, reordered. Duplicates count.
 
 First equal rows cancel, then equal content pairs with another weight or part, then equal prompts, in file order.
 """
@@ -137,10 +137,10 @@ def _edit_kind(one: Any, other: Any) -> str:
 
 def samples(found: RowDiff, old: DataSide, new: DataSide, most: int = 3) -> tuple[Sample, ...]:
     """Return a few changed rows of each class with the words that are learned, for those who ask to see texts."""
-    chosen = [("removed", row, None) for row in found.removed[:most]]
-    chosen += [("added", None, row) for row in found.added[:most]]  # type: ignore[misc]
-    chosen += [("edited", *pair) for pair in found.edited[:most]]  # type: ignore[misc]
-    chosen += [("reweighted", *pair) for pair in found.reweighted[:most]]  # type: ignore[misc]
+    chosen: list[tuple[str, RowFact | None, RowFact | None]] = [("removed", row, None) for row in found.removed[:most]]
+    chosen += [("added", None, row) for row in found.added[:most]]
+    chosen += [("edited", *pair) for pair in found.edited[:most]]
+    chosen += [("reweighted", *pair) for pair in found.reweighted[:most]]
     before = _lines([row for _, row, _ in chosen if row is not None], old)
     after = _lines([row for _, _, row in chosen if row is not None], new)
     made = []
@@ -163,6 +163,8 @@ def _learned(row: Any, fact: RowFact) -> str | None:
     for message, weight in zip(row["messages"], fact.weights, strict=False):
         if weight == "1":
             content = message.get("content")
-            calls = [call["function"]["name"] + call["function"]["arguments"] for call in message.get("tool_calls") or ()]
+            calls = [
+                call["function"]["name"] + call["function"]["arguments"] for call in message.get("tool_calls") or ()
+            ]
             texts.append(" ".join([content if isinstance(content, str) else "", *calls]).strip())
     return " / ".join(texts)[:400]

@@ -189,7 +189,9 @@ class _Sides:
             from ftspec.evals.suites import projection
 
             resolved = suite.suite
-            items = {item.id: hashlib.sha256(_sorted([item.cluster, item.fields])).hexdigest() for item in resolved.items}
+            items = {
+                item.id: hashlib.sha256(_sorted([item.cluster, item.fields])).hexdigest() for item in resolved.items
+            }
             self._suites[key] = SuiteSide(
                 name=suite.name,
                 digest=suite.eval_digest,

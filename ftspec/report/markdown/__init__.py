@@ -1,0 +1,1 @@
+"""Markdown for comments and summaries: everything that users wrote is inert."""

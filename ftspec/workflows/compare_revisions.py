@@ -1,0 +1,284 @@
+"""Two private folders of files, composed and compared: everything of `diff` that reads what a pull request wrote.
+
+Runs in this process, or in the limited child of `contained.py`. Reads nothing but the two folders and the built-in
+`conf/`, starts nothing, and imports no code of the project.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftspec.compose import Project
+from ftspec.compose.closure import Closures, Scans
+from ftspec.compose.revision import Entry, Revision
+from ftspec.spec.errors import FtspecError, Problem
+from ftspec.workflows import changes as shapes
+from ftspec.workflows.evaldiff import overlaps, suite_changes
+from ftspec.workflows.known import known_scores
+from ftspec.workflows.locked import lock_state, of_lock
+from ftspec.workflows.pairing import Paired, describe, field_groups, pair
+from ftspec.workflows.places import Places, changed_files
+from ftspec.workflows.plan import make_plan
+from ftspec.workflows.rowdiff import counts, diff_rows, samples
+from ftspec.workflows.sides import DataSide, ExperimentSide, of_plan
+
+
+class JobSide(shapes.Shape, frozen=True):
+    """One revision on disk; `files` maps the paths that were written to blob ids, `pointers` to sha256 of LFS files."""
+
+    side: shapes.Side
+    folder: str
+    files: dict[str, str]
+    pointers: dict[str, str]
+
+
+class Job(shapes.Shape, frozen=True):
+    """What is to be compared."""
+
+    base: JobSide
+    head: JobSide
+    names: tuple[str, ...]
+    untouched: int
+    notices: tuple[str, ...]
+    key: str
+    show_text: bool
+    untrusted: bool
+    limits: str
+
+
+@dataclass
+class _Composed:
+    """All experiments of one side, by name, and what went wrong."""
+
+    experiments: dict[str, ExperimentSide] = field(default_factory=dict)
+    troubles: list[shapes.Trouble] = field(default_factory=list)
+
+
+def compare(job: Job) -> shapes.Changes:
+    """Compose both folders and compare. Raises UnsafeError for what the head revision must not hold."""
+    scans = Scans()
+    closures = {side: _closures(getattr(job, side), scans) for side in ("base", "head")}
+    base = _compose(job, "base")
+    head = _compose(job, "head")
+    broken = {trouble.experiment for trouble in head.troubles if trouble.severity == "error"}
+    old = [run for name, e in base.experiments.items() if name not in broken for run in e.runs]
+    new = [run for e in head.experiments.values() for run in e.runs]
+    paired = pair(old, new)
+    places = _places(job.names, closures)
+    return shapes.Changes(
+        schema=shapes.SCHEMA,
+        ftspec=_version(),
+        key=job.key,
+        base=job.base.side,
+        head=job.head.side,
+        untrusted=job.untrusted,
+        limits=job.limits,
+        untouched=job.untouched,
+        experiments=tuple(_experiments(job, base, head, paired)),
+        runs=tuple(describe(found) for found in paired if found.kind is not None),
+        fields=tuple(field_groups(paired, places, job.show_text)),
+        data=tuple(_data(paired, job.show_text)),
+        suites=tuple(suite_changes(paired)),
+        overlaps=tuple(overlaps(paired)),
+        known=tuple(known_scores(Path(job.base.folder), Path(job.head.folder), paired)),
+        notices=(*job.notices, *dict.fromkeys(note for e in head.experiments.values() for note in e.notes)),
+        troubles=(*base.troubles, *head.troubles),
+        gates=(),
+        prices_as_of=_prices_as_of(head),
+        show_text=job.show_text,
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("ftspec")
+
+
+def _revision(side: JobSide) -> Revision:
+    files = {path: Entry("100644", oid) for path, oid in side.files.items()}
+    return Revision(side.side.name, side.side.commit, side.side.tree, files)
+
+
+def _closures(side: JobSide, scans: Scans) -> Closures:
+    folder = Path(side.folder)
+    return Closures(_revision(side), scans, lambda path: (folder / path).read_bytes())
+
+
+def _places(names: Iterable[str], closures: Mapping[str, Closures]) -> dict[str, tuple[Places, Places]]:
+    found = {}
+    for name in names:
+        before, after = closures["base"].of(name), closures["head"].of(name)
+        changed = changed_files(before.blobs, after.blobs)
+        found[name] = Places(before, changed), Places(after, changed)
+    return found
+
+
+def _compose(job: Job, which: str) -> _Composed:
+    side: JobSide = getattr(job, which)
+    project = Project(Path(side.folder))
+    composed = _Composed()
+    for name in job.names:
+        if f"experiments/{name}.yaml" not in side.files:
+            continue
+        try:
+            composed.experiments[name] = _experiment(project, name, side.pointers)
+        except FtspecError as error:
+            if which == "head" and error.exit_code == 66:
+                raise
+            composed.troubles += [_trouble(which, name, problem) for problem in error.problems]
+        else:
+            warnings = (p for p in composed.experiments[name].warnings if p.severity == "warning")
+            composed.troubles += [_trouble(which, name, problem) for problem in warnings] if which == "head" else []
+    return composed
+
+
+def _experiment(project: Project, name: str, pointers: Mapping[str, str]) -> ExperimentSide:
+    try:
+        side = of_plan(make_plan(project, name))
+    except FtspecError as error:
+        outside = all(
+            problem.code == "missing_file" and problem.path.startswith("dataset") for problem in error.problems
+        )
+        found = of_lock(project, name, pointers) if outside else None
+        if found is None:
+            raise
+        return found
+    return lock_state(project, side)
+
+
+def _trouble(side: str, name: str, problem: Problem) -> shapes.Trouble:
+    words = ": ".join(part for part in (problem.path, problem.message) if part)
+    return shapes.Trouble(
+        side="base" if side == "base" else "head",
+        experiment=name,
+        severity=problem.severity,
+        code=problem.code,
+        message=words[:2000],
+        place=problem.site[:500],
+    )
+
+
+def _experiments(job: Job, base: _Composed, head: _Composed, paired: list[Paired]) -> Iterable[shapes.Experiment]:
+    for name in job.names:
+        old, new = base.experiments.get(name), head.experiments.get(name)
+        one = new or old
+        mine = [found for found in paired if found.one.experiment == name and found.new is not None]
+        kind = "unchanged" if all(found.kind is None for found in mine) else "changed"
+        if f"experiments/{name}.yaml" not in job.head.files:
+            kind = "removed"
+        elif new is None:
+            kind = "broken"
+        elif f"experiments/{name}.yaml" not in job.base.files:
+            kind = "new"
+        elif old is not None and len(old.runs) != len(new.runs):
+            kind = "changed"
+        runs = one.runs if one else ()
+        yield shapes.Experiment(
+            name=name,
+            kind=kind,  # type: ignore[arg-type]
+            provider=", ".join(dict.fromkeys(_provider(run.config) for run in runs)),
+            model=", ".join(dict.fromkeys(str(run.config.get("model")) for run in runs)),
+            runs_old=len(old.runs) if old else 0,
+            runs_new=len(new.runs) if new else 0,
+            unchanged=sum(found.kind is None for found in mine),
+            usd_all_old=shapes.total(run.usd for run in old.runs) if old else 0.0,
+            usd_all_new=shapes.total(run.usd for run in new.runs) if new else 0.0,
+            grader_code=one.grader_code if one else (),
+            suites=tuple(dict.fromkeys(name for run in runs for name in run.suites)),
+            lock=(new.lock if new else "none"),  # type: ignore[arg-type]
+            providers=tuple(dict.fromkeys(_provider(run.config) for run in runs)),
+        )
+
+
+def _provider(config: Mapping[str, Any]) -> str:
+    return str((config.get("provider") or {}).get("profile"))
+
+
+def _data(paired: Sequence[Paired], show_text: bool) -> Iterable[shapes.Data]:
+    """Yield every distinct change of data. A new run of an old experiment is compared with that experiment's data."""
+    before: dict[str, list[DataSide]] = {}
+    for found in paired:
+        if found.old is not None:
+            before.setdefault(found.old.experiment, []).append(found.old.data)
+    grouped: dict[tuple[str, str, str], tuple[list[str], DataSide | None, DataSide]] = {}
+    for found in paired:
+        if found.kind not in ("retrain", "new") or found.new is None:
+            continue
+        new, known = found.new.data, before.get(found.new.experiment, [])
+        old = found.old.data if found.old else next((d for d in known if d.digest == new.digest), None)
+        old = old or next(iter(known), None)
+        if old is not None and (old.digest, old.sources) == (new.digest, new.sources):
+            continue
+        key = (found.new.experiment, old.digest if old else "", new.digest)
+        grouped.setdefault(key, ([], old, new))[0].append(found.new.label)
+    for (experiment, _, _), (labels, old, new) in grouped.items():
+        yield _data_change(experiment, tuple(labels), old, new, show_text)
+
+
+def _data_change(
+    experiment: str, labels: tuple[str, ...], old: DataSide | None, new: DataSide, show_text: bool
+) -> shapes.Data:
+    rows: shapes.Rows | None = None
+    shown: tuple[shapes.Sample, ...] = ()
+    note = ""
+    if old is not None and old.digest != new.digest:
+        if old.rows is None or new.rows is None:
+            note = "rows unavailable: the data lies outside git and no experiments/NAME.rows is committed on both sides"
+        else:
+            compared = diff_rows(old.rows, new.rows)
+            rows = counts(compared, old, new)
+            shown = samples(compared, old, new) if show_text else ()
+    return shapes.Data(
+        experiment=experiment,
+        runs=labels,
+        old=_totals(old) if old else None,
+        new=_totals(new),
+        sources=tuple(_sources(old, new)),
+        rows=rows,
+        note=note,
+        samples=shown,
+    )
+
+
+def _totals(data: DataSide) -> shapes.Totals:
+    train = data.train
+
+    def rows(role: str) -> int:
+        return data.parts[role].rows if role in data.parts else 0
+
+    return shapes.Totals(
+        rows=train.rows,
+        validation=rows("valid"),
+        test=rows("test"),
+        messages=train.messages,
+        learned_messages=train.learned_messages,
+        tokens=train.tokens,
+        learned_tokens=train.learned_tokens,
+        policy=data.policy,
+        counter=data.counter,
+    )
+
+
+def _sources(old: DataSide | None, new: DataSide) -> Iterable[shapes.Source]:
+    before = old.sources if old else {}
+    for path in dict.fromkeys([*before, *new.sources]):
+        one, other = before.get(path), new.sources.get(path)
+        yield shapes.Source(
+            path=path,
+            old=one[0] if one else None,
+            new=other[0] if other else None,
+            rows_old=one[1] if one else None,
+            rows_new=other[1] if other else None,
+        )
+
+
+def _prices_as_of(head: _Composed) -> str:
+    from ftspec.providers.profiles import load_profile
+
+    dates = set()
+    for experiment in head.experiments.values():
+        for run in experiment.runs[:1]:
+            dates |= {price.as_of.isoformat() for price in load_profile(_provider(run.config)).prices}
+    return max(dates, default="")

@@ -1,0 +1,231 @@
+"""`diff`: what changed between two git revisions. Reads them as data, composes what changed, compares, judges gates."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from ftspec.compose.closure import Closure, Closures, Scans
+from ftspec.compose.project import NAME, Project
+from ftspec.compose.revision import (
+    WORKTREE,
+    Blobs,
+    Repository,
+    Revision,
+    composing_files,
+    write_private,
+)
+from ftspec.compose.scan import UNSAFE
+from ftspec.spec.errors import Problem, SpecError, UnsafeError, UsageError
+from ftspec.workflows import gates
+from ftspec.workflows.changes import Changes, Side
+from ftspec.workflows.compare_revisions import Job, JobSide, compare
+
+MAX_RUNS = 2000
+
+# What changes the meaning of runs, or the machinery that judges them, without being part of an experiment.
+_NOTABLE = (
+    ("ftspec/*", "ftspec's own code"),
+    ("pyproject.toml", "dependencies"),
+    ("requirements*.txt", "dependencies"),
+    ("requirements/*", "dependencies"),
+    ("uv.lock", "dependencies"),
+    (".github/*", "workflow files"),
+    (".gitlab-ci.yml", "workflow files"),
+    ("action.yml", "workflow files"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compare. `exact`: the two revisions as given, not where they parted."""
+
+    exact: bool = False
+    untrusted: bool = False
+    show_text: bool = False
+    key: str = "default"
+
+
+def diff(project: Project, base: str | None, head: str | None, options: Options = Options()) -> Changes:
+    """Return what changed from `base` (default: the main branch) to `head` (default: the working tree).
+
+    Raises UsageError for revisions that do not exist, UnsafeError for what must not be composed, SpecError for a
+    policy that cannot be read. An experiment that does not compose is no error here: it stands in `troubles`.
+    """
+    repository = Repository.find(project.root)
+    one = repository.resolve(base or repository.main_branch())
+    other = head or WORKTREE
+    if not options.exact:
+        tip = repository.resolve("HEAD" if other == WORKTREE else other)
+        one = repository.merge_base(one, tip)
+    before, after = repository.at(one), repository.at(other)
+    with repository.blobs() as blobs, tempfile.TemporaryDirectory(prefix="ftspec-diff-") as private:
+        if before.tree and before.tree == after.tree:
+            return _judged(_nothing(before, after, options), before, blobs)
+        prepared = _prepare(before, after, blobs, Path(private), options)
+        return _judged(_run(prepared, Path(private)), before, blobs)
+
+
+def _run(job: Job, private: Path) -> Changes:
+    if not job.names:
+        return _empty(job)
+    if not job.untrusted:
+        return compare(job)
+    from ftspec.workflows.contained import compare_contained
+
+    return compare_contained(job, private)
+
+
+def _judged(found: Changes, base: Revision, blobs: Blobs) -> Changes:
+    content = blobs.read(base, gates.PATH) if base.has(gates.PATH) else None
+    return msgspec.structs.replace(found, gates=gates.judge(gates.read_policy(content), found))
+
+
+def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, options: Options) -> Job:
+    blobs.measure(
+        entry.oid for side in (before, after) for path in composing_files(side) if (entry := side.files[path]).oid
+    )
+    scans = Scans()
+    old = Closures(before, scans, lambda path: blobs.read(before, path))
+    new = Closures(after, scans, lambda path: blobs.read(after, path))
+    _refuse(after, new)
+    names = sorted({*_experiments(before), *_experiments(after)})
+    changed: list[tuple[str, Closure, Closure]] = []
+    for name in names:
+        one, other = old.of(name), new.of(name)
+        if one.blobs != other.blobs:
+            changed.append((name, one, other))
+    sides = [
+        _extract(before, [one for _, one, _ in changed], blobs, private / "base", options),
+        _extract(after, [other for _, _, other in changed], blobs, private / "head", options),
+    ]
+    _share_cache(private)
+    return Job(
+        base=sides[0],
+        head=sides[1],
+        names=tuple(name for name, _, _ in changed),
+        untouched=len(names) - len(changed),
+        notices=tuple(_notices(before, after)),
+        key=options.key,
+        show_text=options.show_text,
+        untrusted=options.untrusted,
+        limits="",
+    )
+
+
+def _experiments(revision: Revision) -> Iterator[str]:
+    for path in revision.files:
+        folder, _, name = path.rpartition("/")
+        if folder == "experiments" and name.endswith(".yaml") and NAME.fullmatch(name.removesuffix(".yaml")):
+            yield name.removesuffix(".yaml")
+
+
+def _refuse(revision: Revision, closures: Closures) -> None:
+    """Scan every configuration file of the head, used or not. Raises UnsafeError."""
+    problems: list[Problem] = []
+    for path in composing_files(revision):
+        if not path.endswith(".yaml") or path.startswith(".ftspec/"):
+            continue
+        problems += [problem for problem in closures.problems(path) if problem.code in UNSAFE]
+        document = closures.document(path)
+        sweep = document.root.entry("sweep") if document is not None and document.root is not None else None
+        limit = sweep.entry("max_runs") if sweep is not None else None
+        if limit is not None and limit.kind == "text" and limit.value.isdecimal() and int(limit.value) > MAX_RUNS:
+            message = f"a review composes at most {MAX_RUNS:,} runs"
+            problems.append(Problem("limit", message, "sweep.max_runs", path, limit.line, limit.column))
+    if problems:
+        raise UnsafeError.many(problems)
+
+
+def _extract(revision: Revision, closures: Sequence[Closure], blobs: Blobs, folder: Path, options: Options) -> JobSide:
+    named = {path for closure in closures for path in closure.named}
+    paths = dict.fromkeys([*composing_files(revision), *sorted(named)] if closures else [])
+    wanted = [path for path in paths if path != gates.PATH]
+    blobs.measure(entry.oid for path in wanted if (entry := revision.files.get(path)) and entry.mode.startswith("100"))
+    pointers = write_private(revision, wanted, blobs, folder, untrusted=options.untrusted)
+    return JobSide(
+        side=Side(name=revision.shown, commit=revision.commit, tree=revision.tree),
+        folder=str(folder),
+        files={path: revision.oid(path) or "" for path in wanted if path not in pointers},
+        pointers=pointers,
+    )
+
+
+def _share_cache(private: Path) -> None:
+    """Let both sides share one disposable cache, so that equal data is rendered once."""
+    (private / "runs").mkdir(mode=0o700)
+    for side in ("base", "head"):
+        (private / side / "runs").symlink_to(private / "runs")
+
+
+def _notices(before: Revision, after: Revision) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for path in sorted({*before.files, *after.files}):
+        words = next((words for pattern, words in _NOTABLE if fnmatchcase(path, pattern)), None)
+        if words and before.oid(path) != after.oid(path):
+            found.setdefault(words, []).append(path)
+    if before.oid(gates.PATH) != after.oid(gates.PATH):
+        yield f"{gates.PATH} changed: it takes effect after the merge; this plan was judged by the base's"
+    for words, paths in found.items():
+        shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+        tail = (
+            "; built-in defaults and digests may differ after the merge"
+            if words in ("dependencies", "ftspec's own code")
+            else ""
+        )
+        yield f"{words} changed: {shown}{tail}"
+
+
+def _side(revision: Revision) -> Side:
+    return Side(name=revision.shown, commit=revision.commit, tree=revision.tree)
+
+
+def _nothing(before: Revision, after: Revision, options: Options) -> Changes:
+    names = len(set(_experiments(after)))
+    sides = [JobSide(side=_side(one), folder="", files={}, pointers={}) for one in (before, after)]
+    return _empty(
+        Job(
+            base=sides[0],
+            head=sides[1],
+            names=(),
+            untouched=names,
+            notices=(),
+            key=options.key,
+            show_text=options.show_text,
+            untrusted=options.untrusted,
+            limits="",
+        )
+    )
+
+
+def _empty(job: Job) -> Changes:
+    from ftspec.workflows.compare_revisions import _version
+
+    return Changes(
+        schema=1,
+        ftspec=_version(),
+        key=job.key,
+        base=job.base.side,
+        head=job.head.side,
+        untrusted=job.untrusted,
+        limits=job.limits,
+        untouched=job.untouched,
+        experiments=(),
+        runs=(),
+        fields=(),
+        data=(),
+        suites=(),
+        overlaps=(),
+        known=(),
+        notices=job.notices,
+        troubles=(),
+        gates=(),
+        prices_as_of="",
+        show_text=job.show_text,
+    )
+
+
+__all__ = ["Options", "SpecError", "UsageError", "diff"]

@@ -1,0 +1,185 @@
+"""Suites of paired runs: which stop being comparable and why, and which train rows repeat their items."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ftspec.workflows.changes import Overlap, Suite
+from ftspec.workflows.pairing import Paired
+from ftspec.workflows.sides import RunSide, SuiteSide, Turn, item_turns, train_turns
+
+_CAUSES = {
+    "messages": "request messages",
+    "params": "sampling parameters",
+    "parse": "how answers are parsed",
+    "samples": "answers per item",
+    "metrics": "metrics",
+}
+
+
+def suite_changes(paired: Iterable[Paired]) -> list[Suite]:
+    """Return every suite whose digest is new, gone or another one, once per distinct change."""
+    grouped: dict[tuple[str, str, str, str], tuple[SuiteSide | None, SuiteSide | None, list[Paired]]] = {}
+    for found in paired:
+        old = found.old.suites if found.old else {}
+        new = found.new.suites if found.new else {}
+        if found.kind is None or found.old is None or found.new is None:
+            continue
+        for name in dict.fromkeys([*old, *new]):
+            one, other = old.get(name), new.get(name)
+            if one is not None and other is not None and one.digest == other.digest:
+                continue
+            key = (found.one.experiment, name, one.digest if one else "", other.digest if other else "")
+            grouped.setdefault(key, (one, other, []))[2].append(found)
+    return [_suite(key[0], key[1], *entry) for key, entry in grouped.items()]
+
+
+def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | None, found: list[Paired]) -> Suite:
+    before, after = (old.items if old else {}), (new.items if new else {})
+    edited = sum(1 for key in before.keys() & after.keys() if before[key] != after[key])
+    baselines = new.baselines if new else ()
+    answers = (new.n_items * new.samples * len(_asked(new))) if new else 0
+    kind = "changed" if old and new else "new" if new else "removed"
+    one = found[0].one
+    return Suite(
+        experiment=experiment,
+        suite=name,
+        kind=kind,  # type: ignore[arg-type]
+        digest_old=old.digest if old else None,
+        digest_new=new.digest if new else None,
+        causes=tuple(_causes(old, new, len(after.keys() - before.keys()), len(before.keys() - after.keys()), edited))
+        if old and new
+        else (),
+        items_old=old.n_items if old else None,
+        items_new=new.n_items if new else None,
+        items_added=len(after.keys() - before.keys()) if old and new else 0,
+        items_removed=len(before.keys() - after.keys()) if old and new else 0,
+        items_edited=edited,
+        runs=len(found),
+        baselines=baselines,
+        answers=answers,
+        usd=0.0 if not answers or _is_free(one) else None,
+    )
+
+
+def _asked(suite: SuiteSide) -> list[str]:
+    """Return the baseline arms that ask a model."""
+    arms: Mapping[str, Any] = suite.projection.get("arms") or {}
+    return [name for name in suite.baselines if (arms.get(name) or {}).get("model") != "@majority"]
+
+
+def _is_free(run: RunSide) -> bool:
+    from ftspec.providers.profiles import load_profile
+
+    return load_profile(str(run.config["provider"]["profile"])).family == "embedded"
+
+
+def _causes(old: SuiteSide, new: SuiteSide, added: int, removed: int, edited: int) -> Iterator[str]:
+    one, other = old.projection, new.projection
+    if not one or not other:
+        if old.n_items != new.n_items:
+            yield f"items: {old.n_items} to {new.n_items}"
+        yield "the cause is not in the lock"
+        return
+    if one["items"] != other["items"]:
+        counted = [f"{n} {word}" for n, word in ((added, "added"), (removed, "removed"), (edited, "edited")) if n]
+        yield "items: " + (", ".join(counted) or "reordered")
+    for key, words in _CAUSES.items():
+        if one[key] != other[key]:
+            yield words
+    yield from _named(one["graders"], other["graders"], "grader")
+    for name in dict.fromkeys([*one["arms"], *other["arms"]]):
+        before, after = one["arms"].get(name), other["arms"].get(name)
+        if before != after:
+            yield _arm_cause(name, before, after)
+
+
+def _named(old: Mapping[str, Any], new: Mapping[str, Any], word: str) -> Iterator[str]:
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if before is None or after is None:
+            yield f"{word} {name} {'added' if before is None else 'removed'}"
+        else:
+            keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+            yield f"{word} {name}: {', '.join(keys)}"
+
+
+def _arm_cause(name: str, before: Any, after: Any) -> str:
+    if before is None or after is None:
+        return f"arm {name} {'added' if before is None else 'removed'}"
+    if before.get("shots") != after.get("shots"):
+        return f"arm {name}: other examples out of the training part"
+    if before.get("answer") != after.get("answer"):
+        return f"arm {name}: another commonest label"
+    return f"arm {name}: prompt or model"
+
+
+def overlaps(paired: Iterable[Paired]) -> list[Overlap]:
+    """Return train rows that repeat items of a suite, introduced by the change or older, per experiment and suite."""
+    found: dict[tuple[str, str], Overlap] = {}
+    seen: set[tuple[str, str, str, str]] = set()
+    for one in paired:
+        if one.new is None:
+            continue
+        for name, suite in one.new.suites.items():
+            old_suite = one.old.suites.get(name) if one.old else None
+            old_train = one.old.data.train.sha256 if one.old else ""
+            key = (one.new.data.train.sha256, suite.digest, old_train, old_suite.digest if old_suite else "")
+            if key in seen:
+                continue
+            seen.add(key)
+            made = _overlap(one.new, suite, one.old, old_suite)
+            place = (one.new.experiment, name)
+            if made is not None and (place not in found or found[place].introduced < made.introduced):
+                found[place] = made
+    return list(found.values())
+
+
+def _overlap(new: RunSide, suite: SuiteSide, old: RunSide | None, old_suite: SuiteSide | None) -> Overlap | None:
+    after = _hits(new, suite)
+    before = Counter(key for _, key, _ in _hits(old, old_suite)) if old and old_suite else Counter()
+    introduced = []
+    for number, key, level in after:
+        if before[key] > 0:
+            before[key] -= 1
+        else:
+            introduced.append((number, level))
+    if not after:
+        return None
+    rows = {row.i: f"{row.source}:{row.line}" for row in new.data.rows or () if row.part == "train"}
+    levels = Counter(level for _, level in introduced)
+    return Overlap(
+        experiment=new.experiment,
+        suite=suite.name,
+        introduced=len(introduced),
+        existing=len(after) - len(introduced),
+        same_prompt=levels["prompt"],
+        same_turn=levels["turn"],
+        alike=levels["alike"],
+        places=tuple(rows[number] for number, _ in introduced[:20] if number in rows),
+    )
+
+
+def _hits(run: RunSide, suite: SuiteSide) -> list[tuple[int, str, str]]:
+    """Return (row number, key, level) of train rows that repeat an item; the strongest level counts."""
+    if suite.planned is None or run.data.train.path is None:
+        return []
+    asked = item_turns(suite.planned)
+    prompts, turns = {t.prompt for t in asked}, {t.turn for t in asked if t.turn}
+    alike = {t.alike for t in asked if t.alike}
+    found = []
+    for number, row in enumerate(train_turns(run.data.train.path)):
+        level = _level(row, prompts, turns, alike)
+        if level:
+            found.append((number, row.alike or row.prompt.hex(), level))
+    return found
+
+
+def _level(row: Turn, prompts: set[bytes], turns: set[str], alike: set[str]) -> str:
+    if row.prompt in prompts:
+        return "prompt"
+    if row.turn and row.turn in turns:
+        return "turn"
+    return "alike" if row.alike and row.alike in alike else ""
