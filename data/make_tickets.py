@@ -9,8 +9,31 @@ import random
 from pathlib import Path
 
 ROWS, CUSTOMERS, SEED = 450, 160, 20261124
-ONSETS = "b d f g h k l m n p r s t v z br dr gl kr pl st tr".split()
-VOWELS = "a e i o u ai ea".split()
+ONSETS = [
+    "b",
+    "d",
+    "f",
+    "g",
+    "h",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "r",
+    "s",
+    "t",
+    "v",
+    "z",
+    "br",
+    "dr",
+    "gl",
+    "kr",
+    "pl",
+    "st",
+    "tr",
+]
+VOWELS = ["a", "e", "i", "o", "u", "ai", "ea"]
 ENDS = ["", "", "n", "r", "s", "l", "t"]
 
 QUEUES = {
@@ -76,7 +99,9 @@ ENDINGS = ["", "", "", ".", "!", " thanks", " please help", " regards {name}"]
 
 def invented(source: random.Random) -> str:
     """Return a word that exists nowhere, one to three syllables long."""
-    return "".join(source.choice(ONSETS) + source.choice(VOWELS) for _ in range(source.randint(1, 3))) + source.choice(ENDS)
+    return "".join(source.choice(ONSETS) + source.choice(VOWELS) for _ in range(source.randint(1, 3))) + source.choice(
+        ENDS
+    )
 
 
 def ticket(source: random.Random) -> dict[str, str]:

@@ -11,7 +11,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
 class SuiteData(Strict):
-    """Where items come from: a part of the experiment's own data, or a file. `id` names an item, `cluster` groups them."""
+    """Where items come from: a part of the experiment's own data, or a file. `id` names one, `cluster` groups them."""
 
     part: Literal["test", "validation"] | None = None
     path: str | None = None

@@ -75,12 +75,14 @@ class Demo:
         folder = self.root / "runs" / ".embedded" / "jobs"
         return sorted(p.name for p in folder.iterdir() if (p / "job.json").exists()) if folder.is_dir() else []
 
-    def jobs_made(self) -> int:
-        """How often the server's own log says that it made a job; a repeated key answers with the job there is."""
+    def keys_posted(self) -> int:
+        """How many distinct keys the server's own log has seen in requests for a job.
+
+        A server that is killed between storing a job and answering logs no answer, so requests are counted.
+        """
         log = self.root / "runs" / ".embedded" / "access.jsonl"
-        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        made = [row for row in rows if row["path"] == "/v1/fine_tuning/jobs" and row["status"] == 200]
-        return len({row["key"] for row in made})
+        rows = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")] if log.exists() else []
+        return len({row["key"] for row in rows if row["path"] == "/v1/fine_tuning/jobs" and row["event"] == "request"})
 
     def scores(self) -> dict[str, str]:
         """The bytes of every scores.json, by run folder and suite."""

@@ -118,7 +118,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_scores(make_demo: DemoFac
             break
     assert killed >= 1
     assert reference.ftspec("run", "demo").returncode == 0
-    assert len(reference.jobs()) == reference.jobs_made() == 2
+    assert len(reference.jobs()) == reference.keys_posted() == 2
     again = reference.json("run", "demo")
     assert [outcome(run) for run in again["runs"]] == [outcome(run) for run in expected["runs"]]
     assert again["baselines"] == expected["baselines"]
@@ -128,7 +128,7 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_scores(make_demo: DemoFac
 def test_two_processes_on_one_experiment_train_each_run_once(demo: Any) -> None:
     children = [demo.start("run", "demo") for _ in range(2)]
     assert [child.wait(timeout=120) for child in children] == [0, 0]
-    assert len(demo.jobs()) == demo.jobs_made() == 2
+    assert len(demo.jobs()) == demo.keys_posted() == 2
     assert "nothing to do" in demo.ftspec("run", "demo").stdout
 
 
