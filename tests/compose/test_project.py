@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ftspec.compose import Project, builtin_conf
-from ftspec.spec.errors import UsageError
+from ftspec.spec.errors import FtspecError, UsageError
 
 
 def test_folders(tmp_path: Path) -> None:
@@ -62,3 +62,17 @@ def test_file_of_another_project(make_project, tmp_path: Path) -> None:
 
 def test_builtin_conf_holds_the_base() -> None:
     assert (builtin_conf() / "config.yaml").is_file()
+
+
+def test_builtin_conf_of_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel carries the blocks inside the package (force-include in pyproject.toml)."""
+    from ftspec.compose import project
+
+    package = tmp_path / "site-packages" / "ftspec"
+    (package / "compose").mkdir(parents=True)
+    (package / "conf").mkdir()
+    monkeypatch.setattr(project, "__file__", str(package / "compose" / "project.py"))
+    with pytest.raises(FtspecError, match="built-in conf/ folder is missing"):
+        builtin_conf()
+    (package / "conf" / "config.yaml").write_text("seed: 0\n")
+    assert builtin_conf() == package / "conf"
