@@ -77,12 +77,14 @@ def check(
     method: str = "supervised",
     rows: int | None = None,
     masked: bool = False,
+    keep_until: str | None = None,
     today: date | None = None,
 ) -> list[Problem]:
     """Return every problem between an experiment and its provider's facts, warnings included.
 
     `rows` counts training rows where known; `masked` says that some assistant message has weight 0 in a row with
-    another of weight 1. Asks nobody: a `{env: NAME}` is looked up by `connect` alone.
+    another of weight 1; `keep_until` is the ISO day until which the tuned model must answer. Asks nobody: a
+    `{env: NAME}` is looked up by `connect` alone.
     """
     try:
         profile = load_profile(provider.profile)
@@ -94,6 +96,7 @@ def check(
         *_rate_problems(profile, hyperparameters),
         *_data_problems(profile, method, rows, masked),
         *lifecycle_warnings(profile, model, today or date.today()),
+        *_keep_problems(profile, model, keep_until),
     ]
     return found
 
@@ -158,7 +161,8 @@ def _rate_problems(profile: Profile, hyperparameters: Hyperparameters) -> Iterab
 def _data_problems(profile: Profile, method: str, rows: int | None, masked: bool) -> Iterable[Problem]:
     if method not in profile.methods:
         known = ", ".join(profile.methods)
-        yield Problem("unknown_method", f"{profile.id} has no method {method!r} here", path="method.type", fix=known)
+        message = f"{profile.id} is not known to train by {method}, and ftspec writes no rows for it yet"
+        yield Problem("unknown_method", message, path="method.type", fix=f"it trains {known}")
     if rows is not None and rows < profile.data.min_rows:
         yield Problem(
             "n_rows",
@@ -174,6 +178,27 @@ def _data_problems(profile: Profile, method: str, rows: int | None, masked: bool
             path="weights",
             fix="train every assistant message (weights=assistant), or choose a provider with native masks",
         )
+
+
+def _keep_problems(profile: Profile, model: str, keep_until: str | None) -> Iterable[Problem]:
+    """Yield an error where the model goes dark on an exact day before `keep_until`, a warning on a vague one."""
+    if keep_until is None or profile.address.in_process:  # weights trained here are kept with the run
+        return
+    rows = [row for row in profile.lifecycle if row.effect == "inference_off"]
+    rows = [row for row in rows if any(fnmatchcase(model, pattern) for pattern in row.models)]
+    for row in rows:
+        if row.date < date.fromisoformat(keep_until):
+            when = "on" if row.edge == "exact" else "about"
+            yield Problem(
+                "keep_until",
+                f"{profile.title}: {model} stops answering {when} {row.date.isoformat()}, before {keep_until}",
+                path="keep_until",
+                fix=f"another provider or an earlier day; source: {row.source}, read on {row.read_on.isoformat()}",
+                severity="error" if row.edge == "exact" else "warning",
+            )
+    if not rows:
+        message = f"no day is on file on which {profile.title} retires {model}, so keep_until cannot be checked"
+        yield Problem("keep_until", message, path="keep_until", severity="hint")
 
 
 def lifecycle_warnings(profile: Profile, model: str, today: date) -> list[Problem]:

@@ -11,6 +11,7 @@ from typing import Any
 from ftspec.spec.aliases import STRATEGIES, STRATEGY_KEYS, SWITCHES
 from ftspec.spec.experiment import Experiment
 from ftspec.spec.keys import words_of
+from ftspec.spec.lint import LINTS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 # What no run may differ in (tests/compose keep it equal to what the expander refuses).
@@ -83,6 +84,10 @@ def _definitions(options: Options) -> dict[str, Schema]:
     definitions["Weights"]["properties"] |= _aliases()
     train_on = definitions["Weights"]["properties"]["train_on"]
     train_on["anyOf"].append({"type": "string", "pattern": f"^({'|'.join(STRATEGIES)})$"})
+    lint = next(one for one in definitions["Experiment"]["properties"]["lint"]["anyOf"] if one != _NULL)
+    level = lint.pop("additionalProperties")
+    lint |= {"properties": {code: {"description": said, **level} for code, said in LINTS.items()}}
+    lint["additionalProperties"] = False
     axes, pairs = _axes(definitions, options)
     definitions |= {"Axes": axes, "Pairs": pairs, "AxisText": _AXIS_TEXT, **_choices(options)}
     for block in ("Sweep", "Block"):

@@ -1,10 +1,12 @@
 """One experiment: the resolved YAML as strict models."""
 
+import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ftspec.spec.dataset import Dataset, Weights
+from ftspec.spec.lint import Lint
 from ftspec.spec.model import Auto, EnvRef, Strict, Text
 from ftspec.spec.suite import Arm, Name, Suite
 from ftspec.spec.sweep import Sweep
@@ -20,9 +22,9 @@ class Provider(Strict):
 
 
 class Method(Strict):
-    """How the model learns; named as on the fine-tuning API."""
+    """How the model learns; named as on the fine-tuning API. Of the shipped profiles each trains `supervised` only."""
 
-    type: Literal["supervised"] = "supervised"
+    type: Literal["supervised", "dpo", "reinforcement"] = "supervised"
 
 
 class Hyperparameters(Strict):
@@ -40,6 +42,29 @@ class Budget(Strict):
     max_usd: Annotated[float, Field(ge=0)] | None = None
 
 
+def _day(text: str) -> str:
+    datetime.date.fromisoformat(text)
+    return text
+
+
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+
+
+def _refuse(reason: str) -> BeforeValidator:
+    """Refuse every value but null: a key whose meaning is decided, and which nothing obeys yet."""
+
+    def check(value: object) -> None:
+        if value is not None:
+            raise ValueError(reason)
+
+    return BeforeValidator(check)
+
+
+NoJudge = Annotated[None, _refuse("no grader asks a model yet; graders are string_check, label, regex, ...")]
+NoTracking = Annotated[None, _refuse("nothing is sent to trackers; each run keeps events.jsonl and metrics.jsonl")]
+NoStore = Annotated[None, _refuse("runs are kept in runs/.store alone")]
+
+
 class Experiment(Strict):
     """What `experiments/NAME.yaml` resolves to. Every key has one meaning; unknown keys are errors."""
 
@@ -54,8 +79,13 @@ class Experiment(Strict):
     sweep: Sweep | None = None
     evals: dict[Name, Suite] = {}
     baselines: dict[Name, Arm] = {}
+    judge: NoJudge = None
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     budget: Budget = Budget()
+    keep_until: Day | None = None
     suffix: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9-]+$")] | None = None
     metadata: Annotated[dict[str, str], Field(max_length=13)] = {}
+    lint: Lint = {}
+    tracking: NoTracking = None
+    store: NoStore = None

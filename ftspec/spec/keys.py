@@ -57,9 +57,14 @@ WORDS: dict[str, Words] = {
                 "evals: {routing: {graders: {queue: {type: label}}}}",
             ),
             "baselines": ("Further arms of every suite.", "baselines: {other_base: {model: ftspec-scratch}}"),
+            "judge": ("Reserved: a model that grades. Refused until one can.", "judge: null"),
             "repeats": ("How many seeds each point is trained with, counted from `seed`.", "repeats: 3"),
             "seed": ("The seed of the training, and of `sweep.random`.", "seed: 7"),
             "budget": ("What all runs may cost together.", "budget: {max_usd: 20}"),
+            "keep_until": (
+                "The day until which the tuned model must answer; a provider that retires it earlier is refused.",
+                "keep_until: 2027-06-30",
+            ),
             "suffix": ("Part of the tuned model's name, at hosts that take one.", "suffix: routing"),
             "metadata": (
                 "Labels of each job; ftspec adds three of its own.",
@@ -86,7 +91,21 @@ WORDS: dict[str, Words] = {
     "Method": Words(
         "`method`",
         {"method": {HERE: None}},
-        {"type": ("`supervised` learns from example answers.", "type: supervised")},
+        {
+            "type": (
+                "`supervised` learns from example answers. `dpo` and `reinforcement` have a schema only: every shipped "
+                "profile refuses them.",
+                "type: supervised",
+            )
+        },
+    ),
+    "LintLevel": Words(
+        "`lint.CODE`",
+        {"lint": {"few_rows": {"level": "hint", "reason": "only 40 exist", HERE: None}}},
+        {
+            "level": ("How loud; `ignore` leaves it out.", "level: ignore"),
+            "reason": ("Why that is right here.", "reason: only 40 exist"),
+        },
     ),
     "Dataset": Words(
         "`dataset`",

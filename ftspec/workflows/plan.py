@@ -19,6 +19,7 @@ from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError
+from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.workflows.identity import Identity, engine_identity, row_rules, token_counter
 from ftspec.workflows.placing import place
 
@@ -146,7 +147,9 @@ def make_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pla
     builder = _Builder(project, composed)
     builder.check_providers()
     runs = builder.runs()
-    problems = place(dict.fromkeys(builder.problems.found), project, name, overrides)
+    lint = composed.experiment.lint
+    found = [*unknown_lints(lint), *relevel(dict.fromkeys(builder.problems.found), lint)]
+    problems = place(found, project, name, overrides)
     Problems(problems).raise_as(builder.kind)
     return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(problems))
 
@@ -166,7 +169,11 @@ class _Builder:
         for point in self.composed.points:
             experiment = point.experiment
             self.problems.found += check(
-                experiment.provider, experiment.model, experiment.hyperparameters, method=experiment.method.type
+                experiment.provider,
+                experiment.model,
+                experiment.hyperparameters,
+                method=experiment.method.type,
+                keep_until=experiment.keep_until,
             )
 
     def runs(self) -> tuple[PlannedRun, ...]:
