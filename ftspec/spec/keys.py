@@ -70,6 +70,12 @@ WORDS: dict[str, Words] = {
                 "Labels of each job; ftspec adds three of its own.",
                 "metadata: {team: support}",
             ),
+            "lint": (
+                "Levels of single lints: `error`, `warning`, or a mapping with the reason.",
+                "lint: {dead_rule: error, few_rows: {level: ignore, reason: only 40 exist}}",
+            ),
+            "tracking": ("Reserved: where metrics are sent too. Refused until something is.", "tracking: null"),
+            "store": ("Reserved: where runs are kept besides `runs/`. Refused until they are.", "store: null"),
         },
     ),
     "Provider": Words(
@@ -132,7 +138,7 @@ WORDS: dict[str, Words] = {
             "format": ("By the file's name (`auto`), or said.", "format: jsonl"),
             "fraction": ("Use this share of the rows, chosen by a hash.", "fraction: 0.5"),
             "count": ("Use so many rows, chosen by a hash.", "count: 200"),
-            "sha256": ("Refuse the file if its bytes are others.", f"sha256: {'0' * 64}"),
+            "sha256": ("Refuse the file if its bytes are others.", f"sha256: {'0a' * 32}"),
             "schema": (
                 "A JSON Schema that every raw row must meet, in place or as a file.",
                 "schema: {type: object, required: [text, queue]}",
