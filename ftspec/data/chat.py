@@ -6,7 +6,7 @@ Field names are those of the OpenAI chat format (platform.openai.com/docs/api-re
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -51,6 +51,9 @@ class ImagePart(Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag_f
 class System(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag_field="role", tag="system"):
     """Instructions."""
 
+    letter: ClassVar[str] = "s"
+    tool_calls: ClassVar[None] = None
+    refusal: ClassVar[None] = None
     content: str | list[TextPart]
     name: str | None = None
     weight: Bit | None = None
@@ -59,6 +62,9 @@ class System(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, t
 class Developer(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag_field="role", tag="developer"):
     """Instructions, under the newer name."""
 
+    letter: ClassVar[str] = "d"
+    tool_calls: ClassVar[None] = None
+    refusal: ClassVar[None] = None
     content: str | list[TextPart]
     name: str | None = None
     weight: Bit | None = None
@@ -67,6 +73,9 @@ class Developer(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False
 class User(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag_field="role", tag="user"):
     """What the user says."""
 
+    letter: ClassVar[str] = "u"
+    tool_calls: ClassVar[None] = None
+    refusal: ClassVar[None] = None
     content: str | list[TextPart | ImagePart]
     name: str | None = None
     weight: Bit | None = None
@@ -75,6 +84,7 @@ class User(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag
 class Assistant(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag_field="role", tag="assistant"):
     """What the model answers; content may be absent only beside tool calls or a refusal."""
 
+    letter: ClassVar[str] = "a"
     content: str | list[TextPart] | None = None
     name: str | None = None
     refusal: str | None = None
@@ -85,6 +95,9 @@ class Assistant(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False
 class Tool(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag_field="role", tag="tool"):
     """What a called function returned."""
 
+    letter: ClassVar[str] = "t"
+    tool_calls: ClassVar[None] = None
+    refusal: ClassVar[None] = None
     content: str | list[TextPart]
     tool_call_id: str
     name: str | None = None
@@ -92,7 +105,6 @@ class Tool(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag
 
 
 Message = System | Developer | User | Assistant | Tool
-LETTER: dict[type[Any], str] = {System: "s", Developer: "d", User: "u", Assistant: "a", Tool: "t"}
 ROLE = {"s": "system", "d": "developer", "u": "user", "a": "assistant", "t": "tool"}
 
 
@@ -136,7 +148,7 @@ def text_of(content: str | list[Any] | None) -> str:
 def prompt_end(letters: str) -> int:
     """Return how many messages stand before the last assistant turn (everything after a user message is its turn).
 
-    `letters` is one letter a message (`LETTER`). A row without an assistant message is prompt altogether.
+    `letters` is one letter a message (`Message.letter`). A row without an assistant message is prompt altogether.
     """
     last = letters.rfind("a")
     if last < 0:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from ftspec.data.chat import Assistant, ImagePart, text_of
+from ftspec.data.chat import ImagePart, text_of
 from ftspec.data.tokens import MESSAGE_OVERHEAD, ROW_OVERHEAD, RowCounter, TokenCounter
 
 _BATCH = 4096
@@ -35,25 +35,33 @@ class Counting:
             self._add_whole(messages, tools)
             return
         base = len(self.counts) + len(self._texts)
+        contents = [m.content for m in messages]
+        names = [m.name for m in messages]
+        named = len(names) - names.count(None)
+        plain = all(type(content) is str for content in contents)
+        self._texts += contents if plain else [self._text(content) for content in contents]
+        if named:
+            self._more += [(base + n, name) for n, name in enumerate(names) if name is not None]
         for n, message in enumerate(messages):
-            content = message.content
-            if type(content) is str:
-                self._texts.append(content)
-            else:
-                self._texts.append(text_of(content))
-                if content is not None and any(type(part) is ImagePart for part in content):
-                    self.exact = False
-            if message.name is not None:
-                self._more.append((base + n, message.name))
-            if type(message) is Assistant:
-                if message.refusal is not None:
-                    self._more.append((base + n, message.refusal))
-                for call in message.tool_calls or ():
-                    self._more += [(base + n, call.function.name), (base + n, call.function.arguments)]
-        extra = MESSAGE_OVERHEAD * len(messages) + ROW_OVERHEAD + sum(1 for m in messages if m.name is not None)
-        self.extra.append(extra + (self._tool_tokens(tools) if tools is not None else 0))
+            if message.tool_calls or message.refusal is not None:
+                self._add_calls(base + n, message)
+        extra = MESSAGE_OVERHEAD * len(messages) + ROW_OVERHEAD + named
+        self.extra.append(extra if tools is None else extra + self._tool_tokens(tools))
         if len(self._texts) >= _BATCH:
             self.flush()
+
+    def _text(self, content: Any) -> str:
+        if type(content) is str:
+            return content
+        if content is not None and any(type(part) is ImagePart for part in content):
+            self.exact = False
+        return text_of(content)
+
+    def _add_calls(self, at: int, message: Any) -> None:
+        if message.refusal is not None:
+            self._more.append((at, message.refusal))
+        for call in message.tool_calls or ():
+            self._more += [(at, call.function.name), (at, call.function.arguments)]
 
     def add_completion(self, prompt: str, completion: str) -> None:
         """Count a prompt and its completion: their texts, nothing around them."""

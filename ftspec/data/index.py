@@ -21,13 +21,14 @@ class RowIndex:
 
     `source` numbers the input file, `line` counts from 1 in it, `start` is the offset of the row's line in the
     canonical file. `row_key`, `prompt_key` are 16 bytes each, `answer_key` 8 (zeros: no text). `size` counts messages;
-    `letters` one role letter and `given` one of `.01` (weight in the data) per message, rows one after the other.
+    `letters` one role letter, `given` one of `.01` (weight in the data), `width` the bytes of a message in its line.
     """
 
     source: "array[int]" = field(default_factory=lambda: array("H"))
     line: "array[int]" = field(default_factory=lambda: array("I"))
     start: "array[int]" = field(default_factory=lambda: array("Q"))
     size: "array[int]" = field(default_factory=lambda: array("I"))
+    width: "array[int]" = field(default_factory=lambda: array("I"))
     row_key: bytearray = field(default_factory=bytearray)
     prompt_key: bytearray = field(default_factory=bytearray)
     answer_key: bytearray = field(default_factory=bytearray)
@@ -55,7 +56,9 @@ class RowIndex:
 
     def save(self, path: Path) -> None:
         """Write all columns to one file."""
-        columns: list[Any] = [column.tobytes() for column in (self.source, self.line, self.start, self.size)]
+        columns: list[Any] = [
+            column.tobytes() for column in (self.source, self.line, self.start, self.size, self.width)
+        ]
         columns += [self.row_key, self.prompt_key, self.answer_key, self.letters, self.given]
         path.write_bytes(msgspec.msgpack.encode(columns))
 
@@ -63,12 +66,13 @@ class RowIndex:
     def load(cls, path: Path) -> "RowIndex":
         """Read what `save` wrote. Raises ValueError where the file is something else."""
         columns = msgspec.msgpack.decode(path.read_bytes(), type=list[bytes])
-        if len(columns) != 9:
+        if len(columns) != 10:
             raise ValueError("not a row index")
         made = cls()
-        for column, data in zip((made.source, made.line, made.start, made.size), columns[:4], strict=True):
+        arrays = (made.source, made.line, made.start, made.size, made.width)
+        for column, data in zip(arrays, columns[:5], strict=True):
             column.frombytes(data)
-        made.row_key, made.prompt_key, made.answer_key, made.letters, made.given = map(bytearray, columns[4:])
-        if len(made.row_key) != KEY * len(made) or len(made.letters) != sum(made.size):
+        made.row_key, made.prompt_key, made.answer_key, made.letters, made.given = map(bytearray, columns[5:])
+        if len(made.row_key) != KEY * len(made) or not len(made.letters) == len(made.width) == sum(made.size):
             raise ValueError("a row index that does not fit together")
         return made

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ftspec.data.proof import Proof, proof_from_json
-from ftspec.data.render import PartWriter
+from ftspec.data.writing import PartWriter
 from ftspec.spec.errors import Problem
 
 

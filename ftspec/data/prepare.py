@@ -14,13 +14,14 @@ from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
 from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
 from ftspec.data.parts import Prepared, from_json, part_json
 from ftspec.data.proof import Proof, dead_rules
-from ftspec.data.render import PartWriter, Rendering, part_writers, references
+from ftspec.data.render import Rendering, part_writers, references
 from ftspec.data.rows import Canonical, RowsBuilder, canonical_tools
 from ftspec.data.rules import RowRules
 from ftspec.data.sources import InputFile, find_inputs
 from ftspec.data.split import assign, sample
 from ftspec.data.tokens import TokenCounter
 from ftspec.data.weights import compile_rules
+from ftspec.data.writing import PartWriter
 from ftspec.spec.dataset import Dataset, PartFile, Weights
 from ftspec.spec.errors import DataError, Problem, SpecError, StorageError
 from ftspec.spec.model import FileRef

@@ -6,6 +6,7 @@ assistant message); tokens and rows are those of messages that a line changed th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 from ftspec.data.weights import FROM_DATA, PRESET, Decision
@@ -41,6 +42,31 @@ class Proof:
     without_target: int
 
 
+@dataclass(frozen=True)
+class Change:
+    """Messages of one row that one decider turned: `bits` holds 1 for each of them."""
+
+    by: int
+    bits: bytes
+    raised: int
+    lowered: int
+
+
+def changes(decision: Decision, usual: str) -> tuple[Change, ...]:
+    """Return what differs between the mask of a row and the default one, by decider."""
+    mask = decision.mask
+    if mask == usual:
+        return ()
+    deciders = decision.by if decision.by is not None else [PRESET] * len(mask)
+    turned = [n for n, (bit, before) in enumerate(zip(mask, usual, strict=True)) if bit != before]
+    found = []
+    for by in dict.fromkeys(deciders[n] for n in turned):
+        mine = {n for n in turned if deciders[n] == by}
+        raised = sum(mask[n] == "1" for n in mine)
+        found.append(Change(by, bytes(n in mine for n in range(len(mask))), raised, len(mine) - raised))
+    return tuple(found)
+
+
 @dataclass
 class _Tally:
     matched: int = 0
@@ -63,37 +89,28 @@ class ProofBuilder:
     def __post_init__(self) -> None:
         self.tallies = {by: _Tally() for by in (FROM_DATA, *range(len(self.names)), PRESET)}
 
-    def add(self, decision: Decision, usual: str, counts: Sequence[int]) -> None:
-        """Add one row; `usual` is the default mask, `counts` are tokens per message."""
+    def add(self, decision: Decision, changed: tuple[Change, ...], rows: int = 1) -> None:
+        """Add equal rows. Tokens of changed messages are added row by row, with `add_tokens`."""
         tallies, mask = self.tallies, decision.mask
-        self.without_target += "1" not in mask
-        preset = tallies[PRESET]
-        preset.matched += len(mask)
+        self.without_target += rows * ("1" not in mask)
+        tallies[PRESET].matched += rows * len(mask)
         if decision.by is None:
-            preset.decided += len(mask)
-            if mask != usual:
-                self._changes(mask, usual, [PRESET] * len(mask), counts)
-            return
-        for by in decision.by:
-            tallies[by].decided += 1
-            tallies[FROM_DATA].matched += by == FROM_DATA
+            tallies[PRESET].decided += rows * len(mask)
+        for by in decision.by or ():
+            tallies[by].decided += rows
+            tallies[FROM_DATA].matched += rows * (by == FROM_DATA)
         for hits in decision.matched:
             for rule in hits:
-                tallies[rule].matched += 1
-        if mask != usual:
-            self._changes(mask, usual, decision.by, counts)
+                tallies[rule].matched += rows
+        for change in changed:
+            tallies[change.by].raised += rows * change.raised
+            tallies[change.by].lowered += rows * change.lowered
+            tallies[change.by].rows += rows
 
-    def _changes(self, mask: str, usual: str, deciders: Sequence[int], counts: Sequence[int]) -> None:
-        touched = set()
-        for bit, before, by, tokens in zip(mask, usual, deciders, counts, strict=True):
-            if bit != before:
-                tally = self.tallies[by]
-                tally.raised += bit == "1"
-                tally.lowered += bit == "0"
-                tally.tokens += tokens
-                touched.add(by)
-        for by in touched:
-            self.tallies[by].rows += 1
+    def add_tokens(self, changed: tuple[Change, ...], counts: Sequence[int]) -> None:
+        """Add the tokens of one row's changed messages; `counts` are tokens per message."""
+        for change in changed:
+            self.tallies[change.by].tokens += sum(compress(counts, change.bits))
 
     def lines(self) -> tuple[ProofLine, ...]:
         """Return the table: weights in the data, rules in order, the preset."""

@@ -1,6 +1,9 @@
-"""Parts to files: every row's mask, its line with weights where they differ from the default, and one record a row."""
+"""Parts to files: every row's mask, its line with weights where they differ from the default, and one record a row.
 
-import hashlib
+Rows with the same roles and the same weights in the data share one plan unless rules look at their texts, so a new
+weight policy costs little more than copying bytes.
+"""
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import compress
@@ -11,10 +14,10 @@ import msgspec
 from msgspec import UNSET
 
 from ftspec.data.chat import ROLE, ChatRow, prompt_end, text_of
-from ftspec.data.index import DROPPED, PART_NAME, TEST, RowIndex
+from ftspec.data.index import DROPPED, KEY, PART_NAME, TEST, RowIndex
 from ftspec.data.issues import Issues
-from ftspec.data.proof import ProofBuilder
-from ftspec.data.rows import Canonical, encode
+from ftspec.data.proof import Change, ProofBuilder, changes
+from ftspec.data.rows import CHAT_HEAD, Canonical, encode
 from ftspec.data.rules import RowRules
 from ftspec.data.weights import (
     FROM_DATA,
@@ -27,39 +30,27 @@ from ftspec.data.weights import (
     illegal,
     trainable_letters,
 )
+from ftspec.data.writing import PartWriter
 from ftspec.spec.dataset import Weights
 from ftspec.spec.errors import Problem, StorageError
 
 _BUFFER = 1 << 20
 _decode_chat = msgspec.json.Decoder(ChatRow).decode
 _BITS = bytes.maketrans(b"01", b"\x00\x01")
+_WEIGHT = {"0": b',"weight":0}', "1": b',"weight":1}'}
 
 
 @dataclass
-class PartWriter:
-    """One rendered file, written line by line."""
+class Plan:
+    """What is done with rows of one kind: their mask, what it changes, how often; or what is wrong with them."""
 
-    role: str
-    path: Path
-    sha256: Any = field(default_factory=hashlib.sha256)
-    size: int = 0
-    rows: int = 0
-    tokens: int = 0
-    learned_tokens: int = 0
-    messages: int = 0
-    learned_messages: int = 0
-
-    def __post_init__(self) -> None:
-        self.stream = self.path.open("wb", _BUFFER)
-
-    def write(self, line: bytes) -> None:
-        """Append one line without its newline."""
-        self.stream.write(line)
-        self.stream.write(b"\n")
-        self.sha256.update(line)
-        self.sha256.update(b"\n")
-        self.size += len(line) + 1
-        self.rows += 1
+    decision: Decision
+    changed: tuple[Change, ...]
+    learned: int
+    bits: bytes
+    patch: tuple[tuple[int, bytes], ...]
+    wrong: tuple[str, str, str, str] | None = None
+    uses: int = 0
 
 
 @dataclass
@@ -81,148 +72,155 @@ class Rendering:
     def __post_init__(self) -> None:
         self._legal = trainable_letters(self.limits)
         self._ids: dict[str, int] = {}
+        self._plans: dict[tuple[bytes, bytes], Plan] = {}
         self.proof = ProofBuilder([rule.name for rule in self.rules], self.weights.train_on)
 
     def run(self, writers: Mapping[int, PartWriter], records: Path) -> None:
         """Write all parts and `rows.jsonl`. Raises StorageError; problems of rows are collected in `issues`."""
-        index = self.canonical.index
-        firsts = index.firsts()
         try:
             with records.open("wb", _BUFFER) as out:
-                for row, (line, metadata) in enumerate(self._lines()):
-                    part = self.parts[row]
-                    if part == DROPPED:
-                        continue
-                    record = self._row(row, firsts[row], firsts[row + 1], line, metadata, writers[part])
-                    if record is not None:
-                        out.write(encode(record))
-                        out.write(b"\n")
+                waiting: list[str] = []
+                for row, record in self._rows(writers):
+                    waiting.append(record)
+                    if not row % 4096:
+                        out.write("".join(waiting).encode())
+                        waiting.clear()
+                out.write("".join(waiting).encode())
             for writer in writers.values():
-                writer.stream.close()
+                writer.close()
         except OSError as error:
             raise StorageError.of(error, records) from error
-        finally:
-            for writer in writers.values():
-                writer.stream.close()
+        for plan in self._plans.values():
+            self.proof.add(plan.decision, plan.changed, plan.uses)
+
+    def _rows(self, writers: Mapping[int, PartWriter]) -> Iterator[tuple[int, str]]:
+        """Write every row to its part; yield its number and its line of `rows.jsonl`."""
+        index, counts, extra = self.canonical.index, self.counts, self.extra
+        keys, prompts = index.row_key.hex(), index.prompt_key.hex()
+        sources = [encode(path).decode() for path in self.paths]
+        limit = self.limits.max_row_tokens
+        keeps_empty = self.weights.on_empty == "keep"
+        end = 0
+        for row, (line, metadata) in enumerate(self._lines()):
+            first, end = end, end + index.size[row]
+            part = self.parts[row]
+            if part == DROPPED:
+                continue
+            writer = writers[part]
+            plan = self._plan(row, first, end, line, metadata)
+            if plan.wrong is not None:
+                self._problem(row, *plan.wrong)
+                continue
+            if not plan.learned and part != TEST and not keeps_empty:
+                self._empty(row)
+                continue
+            mine = counts[first:end]
+            tokens, learned = sum(mine) + extra[row], sum(compress(mine, plan.bits))
+            if part == TEST:
+                writer.write(self._item(row, line, index.letters[first:end].decode(), metadata) + b"\n")
+            else:
+                plan.uses += 1
+                if plan.changed:
+                    self.proof.add_tokens(plan.changed, mine)
+                writer.write(_patched(line, index.width[first:end], plan.patch) if plan.patch else line)
+            writer.tokens += tokens
+            writer.learned_tokens += learned
+            writer.messages += end - first
+            writer.learned_messages += plan.learned
+            if limit is not None and tokens > limit:
+                self._too_long(row, tokens, limit)
+            key = 2 * KEY * row
+            yield (
+                row,
+                f'{{"i":{writer.rows - 1},"learned":{learned},"line":{index.line[row]},"n_messages":{end - first},'
+                f'"part":"{writer.role}","prompt":"{prompts[key : key + 16]}","row":"{keys[key : key + 16]}",'
+                f'"source":{sources[index.source[row]]},"tokens":{tokens},"weights":"{plan.decision.mask}"}}\n',
+            )
 
     def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
         canonical = self.canonical
         with canonical.lines.open("rb", _BUFFER) as lines:
             if canonical.metadata is None:
                 for line in lines:
-                    yield line[:-1], {}
+                    yield line, {}
                 return
             with canonical.metadata.open("rb", _BUFFER) as extra:
                 for line, more in zip(lines, extra, strict=True):
-                    yield line[:-1], msgspec.json.decode(more)
+                    yield line, msgspec.json.decode(more)
 
-    def _row(
-        self, row: int, first: int, end: int, line: bytes, metadata: dict[str, Any], writer: PartWriter
-    ) -> dict[str, Any] | None:
+    def _plan(self, row: int, first: int, end: int, line: bytes, metadata: dict[str, Any]) -> Plan:
         index = self.canonical.index
-        letters = index.letters[first:end].decode()
-        given = index.given[first:end].decode()
-        decoded = _decode_chat(line) if self.rules and self.canonical.row_format == "chat" else None
-        decision = self._decide(row, letters, given, decoded, metadata)
-        if decision is None:
-            return None
-        mask, usual = decision.mask, default_mask(letters)
-        if "1" not in mask and writer.role != "test" and not self._empty(row):
-            return None
-        counts = self.counts[first:end]
-        tokens = sum(counts) + self.extra[row]
-        learned = sum(compress(counts, mask.encode().translate(_BITS)))
-        number = writer.rows
-        if self.parts[row] != TEST:
-            self.proof.add(decision, usual, counts)
-        if self.parts[row] == TEST:
-            writer.write(self._item(row, line, letters, metadata))
-        elif mask == usual:
-            writer.write(line)
-        else:
-            writer.write(self._weighted(line, decoded, usual, mask))
-        writer.tokens += tokens
-        writer.learned_tokens += learned
-        writer.messages += len(mask)
-        writer.learned_messages += mask.count("1")
-        self._too_long(row, tokens)
-        return {
-            "i": number,
-            "part": writer.role,
-            "source": self.paths[index.source[row]],
-            "line": index.line[row],
-            "row": index.key(row).hex()[:16],
-            "prompt": index.prompt(row).hex()[:16],
-            "n_messages": len(mask),
-            "weights": mask,
-            "tokens": tokens,
-            "learned": learned,
-        }
+        key = bytes(index.letters[first:end]), bytes(index.given[first:end])
+        if self.rules and self.canonical.row_format == "chat":
+            messages = _decode_chat(line).messages
+            plan = self._make_plan(*key, messages, metadata)
+            if plan.wrong is None:
+                known = self._plans.setdefault((key[0], repr(plan.decision).encode()), plan)
+                plan = known
+            return plan
+        known_plan = self._plans.get(key)
+        if known_plan is None:
+            known_plan = self._plans[key] = self._make_plan(*key, None, metadata)
+        return known_plan
 
-    def _decide(self, row: int, letters: str, given: str, decoded: Any, metadata: dict[str, Any]) -> Decision | None:
-        """Return the mask of a row, or None after adding a problem."""
-        weights = self.weights
-        if weights.existing == "error" and given.strip("."):
-            n = next(n for n, g in enumerate(given) if g != ".")
-            fix = "remove it, or choose existing: respect or override"
-            self._problem(row, "weight", "the data holds a weight", f"messages[{n}].weight", fix)
-            return None
-        if weights.existing == "respect" and not self._placed(row, letters, given):
-            return None
-        if decoded is not None:
-            decision = decide(weights, self.rules, decoded.messages, letters, given, metadata)
+    def _make_plan(self, role_letters: bytes, weights_given: bytes, messages: Any, metadata: dict[str, Any]) -> Plan:
+        letters, given, weights = role_letters.decode(), weights_given.decode(), self.weights
+        if messages is not None:
+            decision = decide(weights, self.rules, messages, letters, given, metadata)
         else:
             decision = decide_simply(weights, letters, given)
+        mask, usual = decision.mask, default_mask(letters)
+        different = [n for n, (bit, before) in enumerate(zip(mask, usual, strict=True)) if bit != before]
+        return Plan(
+            decision,
+            changes(decision, usual),
+            mask.count("1"),
+            mask.encode().translate(_BITS),
+            tuple((n, _WEIGHT[mask[n]]) for n in different),
+            self._wrong(letters, given, decision),
+        )
+
+    def _wrong(self, letters: str, given: str, decision: Decision) -> tuple[str, str, str, str] | None:
+        """Return code, message, path and fix for weights that cannot be trained on, or None."""
+        weights, roles = self.weights, ", ".join(self.limits.roles)
+        flagged = [n for n, flag in enumerate(given) if flag != "."]
+        if weights.existing == "error" and flagged:
+            fix = "remove it, or choose existing: respect or override"
+            return "weight", "the data holds a weight", f"messages[{flagged[0]}].weight", fix
+        if weights.existing == "respect" and weights.field == "weight":
+            for n in flagged:
+                if letters[n] not in self._legal:
+                    fix = f"remove it: a weight belongs to {roles} messages"
+                    return "weight", f"weight on a {ROLE[letters[n]]} message", f"messages[{n}].weight", fix
         wrong = illegal(decision.mask, letters, self._legal)
         if wrong is not None:
-            self._illegal(row, wrong, letters, decision)
-            return None
+            by = decision.by[wrong] if decision.by is not None else PRESET
+            who = f"rule {self.rules[by].name!r}" if by >= 0 else f"train_on: {weights.train_on}"
+            who = "the data" if by == FROM_DATA else who
+            message = (
+                f"{who} gives weight 1 to a {ROLE[letters[wrong]]} message, which {self.limits.name} cannot learn from"
+            )
+            return "weight", message, f"messages[{wrong}]", f"learned roles: {roles}"
         if self.canonical.row_format == "completion" and decision.mask != "01":
-            fix = "use chat rows for any other mask"
-            self._problem(row, "weight", "a completion row learns its completion and nothing else", "", fix)
-            return None
-        return decision
+            return (
+                "weight",
+                "a completion row learns its completion and nothing else",
+                "",
+                "use chat rows for other masks",
+            )
+        return None
 
-    def _illegal(self, row: int, n: int, letters: str, decision: Decision) -> None:
-        by = decision.by[n] if decision.by is not None else PRESET
-        who = f"rule {self.rules[by].name!r}" if by >= 0 else f"train_on: {self.weights.train_on}"
-        who = "the data" if by == FROM_DATA else who
-        message = f"{who} gives weight 1 to a {ROLE[letters[n]]} message, which {self.limits.name} cannot learn from"
-        self._problem(row, "weight", message, f"messages[{n}]", "learned roles: " + ", ".join(self.limits.roles))
-
-    def _placed(self, row: int, letters: str, given: str) -> bool:
-        """Whether weights in the data stand only where the provider takes them."""
-        if self.weights.field != "weight":
-            return True
-        for n, flag in enumerate(given):
-            if flag != "." and letters[n] not in self._legal:
-                fix = "remove it: a weight belongs to " + ", ".join(self.limits.roles) + " messages"
-                message = f"weight on a {ROLE[letters[n]]} message"
-                self._problem(row, "weight", message, f"messages[{n}].weight", fix)
-                return False
-        return True
-
-    def _empty(self, row: int) -> bool:
-        """Whether a row without any learned message is kept."""
-        if self.weights.on_empty == "error":
+    def _empty(self, row: int) -> None:
+        """Count or report a row without any learned message."""
+        if self.weights.on_empty == "drop":
+            self.dropped += 1
+        else:
             fix = "weights.on_empty: drop leaves such rows out"
             self._problem(row, "weight_all_zero", "no message of this row is learned", "messages", fix)
-        elif self.weights.on_empty == "drop":
-            self.dropped += 1
-        return self.weights.on_empty == "keep"
 
-    def _too_long(self, row: int, tokens: int) -> None:
-        limit = self.limits.max_row_tokens
-        if limit is not None and tokens > limit:
-            message = f"the row has {tokens:,} tokens, {self.limits.name} cuts rows at {limit:,}"
-            self._problem(row, "tokens", message, "messages", "shorten or split the conversation")
-
-    def _weighted(self, line: bytes, decoded: Any, usual: str, mask: str) -> bytes:
-        """Return the line with a weight on every message that differs from its role's default."""
-        chat = decoded if decoded is not None else _decode_chat(line)
-        for message, bit, before in zip(chat.messages, mask, usual, strict=True):
-            message.weight = None if bit == before else int(bit)
-        return encode(chat)
+    def _too_long(self, row: int, tokens: int, limit: int) -> None:
+        message = f"the row has {tokens:,} tokens, {self.limits.name} cuts rows at {limit:,}"
+        self._problem(row, "tokens", message, "messages", "shorten or split the conversation")
 
     def _item(self, row: int, line: bytes, letters: str, metadata: dict[str, Any]) -> bytes:
         """Return one test item: what the model is asked, the reference answer, declared metadata."""
@@ -248,6 +246,21 @@ class Rendering:
         index = self.canonical.index
         file, line = self.paths[index.source[row]], index.line[row]
         self.issues.add(Problem(code, message, path, file, line, fix=fix))
+
+
+def _patched(line: bytes, widths: Any, patch: tuple[tuple[int, bytes], ...]) -> bytes:
+    """Return a canonical line with weights put in: `weight` is a message's last key, so it goes before its brace."""
+    pieces: list[bytes] = []
+    ends = [CHAT_HEAD - 1]
+    for width in widths:
+        ends.append(ends[-1] + 1 + width)
+    done = 0
+    for n, weight in patch:
+        end = ends[n + 1]
+        pieces += (line[done : end - 1], weight)
+        done = end
+    pieces.append(line[done:])
+    return b"".join(pieces)
 
 
 def part_writers(parts: bytes, paths: Mapping[str, Path]) -> dict[int, PartWriter]:

@@ -4,16 +4,16 @@ The result depends on sources, template, tools, metadata names and limits alone,
 over them shares it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from ftspec.data.chat import LETTER, ROLE, ChatRow, CompletionRow, prompt_end, text_of
+from ftspec.data.chat import ROLE, ChatRow, CompletionRow, prompt_end, text_of
 from ftspec.data.counting import Counting
 from ftspec.data.index import ANSWER, KEY, NO_ANSWER, RowIndex
 from ftspec.data.issues import Issues, TooManyBadRowsError
@@ -23,6 +23,8 @@ from ftspec.data.sources import InputFile
 from ftspec.spec.errors import Problem, StorageError
 
 _BUFFER = 1 << 20
+_HEAD = b'{"messages":['
+CHAT_HEAD = len(_HEAD)  # where the first message begins in a canonical chat line
 encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -45,7 +47,7 @@ class RowsBuilder:
         self.issues = Issues()
         self.row_format = ""
         self._counting = counting
-        self._tools = tools
+        self._tools = Raw(tools) if tools is not None else None
         self._tools_memo: dict[bytes, Raw] = {}
         self._structure: dict[str, list[tuple[str, str, str]]] = {}
         self._lines_path, self._metadata_path = lines, metadata
@@ -112,28 +114,45 @@ class RowsBuilder:
 
     def _add_chat(self, row: ChatRow, file: str, line: int) -> bytes:
         messages: list[Any] = row.messages
-        letters = "".join([LETTER[type(m)] for m in messages])
+        letters = "".join([m.letter for m in messages])
+        given = self._take_weights(messages)
         problems = self._check(letters, messages, file, line)
-        given = "".join(["." if m.weight is None else "1" if m.weight else "0" for m in messages])
-        for message in messages:
-            message.weight = None
-        row.tools, tools = self._canonical_tools(row, file, line, problems)
+        tools = self._canonical_tools(row, file, line, problems)
         if problems:
             raise BadRowError(problems)
-        data = encode(row)
-        end = prompt_end(letters)
-        asked = [m for m, letter in zip(messages[:end], letters, strict=False) if letter not in "sd"]
+        pieces = [encode(m) for m in messages]
+        data = _HEAD + b",".join(pieces) + self._tail(row.parallel_tool_calls, tools)
+        asked = [
+            piece for piece, letter in zip(pieces[: prompt_end(letters)], letters, strict=False) if letter not in "sd"
+        ]
         last = messages[letters.rfind("a")].content
         index = self.index
         index.size.append(len(messages))
+        index.width.extend(map(len, pieces))
         index.letters += letters.encode()
-        index.given += given.encode()
-        index.row_key += hashlib.blake2b(data, digest_size=KEY).digest()
-        index.prompt_key += hashlib.blake2b(encode(asked), digest_size=KEY).digest()
+        index.given += given
+        index.row_key += blake2b(data, digest_size=KEY).digest()
+        index.prompt_key += blake2b(b",".join(asked), digest_size=KEY).digest()
         index.answer_key += answer_key(last if last is None or isinstance(last, str) else text_of(last))
         if self._counting is not None:
             self._counting.add_chat(messages, tools)
         return data
+
+    def _take_weights(self, messages: list[Any]) -> bytes:
+        """Remove the weights in the data and return them, one of `.01` per message."""
+        weights = [m.weight for m in messages]
+        if weights.count(None) == len(weights):
+            return b"." * len(weights)
+        for message in messages:
+            message.weight = None
+        return b"".join([b"." if w is None else b"1" if w else b"0" for w in weights])
+
+    def _tail(self, parallel: bool | None, tools: Raw | None) -> bytes:
+        """Return what follows the messages in a canonical line."""
+        if parallel is None and tools is None:
+            return b"]}"
+        middle = b"" if parallel is None else b',"parallel_tool_calls":' + encode(parallel)
+        return b"]" + middle + (b"" if tools is None else b',"tools":' + bytes(tools)) + b"}"
 
     def _add_completion(self, row: CompletionRow, file: str, line: int) -> bytes:
         if not row.completion:
@@ -143,8 +162,9 @@ class RowsBuilder:
         index.size.append(2)
         index.letters += b"ua"
         index.given += b".."
-        index.row_key += hashlib.blake2b(data, digest_size=KEY).digest()
-        index.prompt_key += hashlib.blake2b(encode(row.prompt), digest_size=KEY).digest()
+        index.width.extend((0, 0))
+        index.row_key += blake2b(data, digest_size=KEY).digest()
+        index.prompt_key += blake2b(encode(row.prompt), digest_size=KEY).digest()
         index.answer_key += answer_key(row.completion)
         if self._counting is not None:
             self._counting.add_completion(row.prompt, row.completion)
@@ -158,20 +178,18 @@ class RowsBuilder:
             if len(self._structure) < 10_000:
                 self._structure[letters] = wrong
         problems = [Problem(code, message, path, file, line) for code, message, path in wrong]
-        for n, message in enumerate(messages):
-            if message.content is None and not message.tool_calls and message.refusal is None:
-                text = "an assistant message needs content, tool_calls or a refusal"
-                problems.append(Problem("content", text, f"messages[{n}].content", file, line))
+        if None in [m.content for m in messages]:
+            for n, message in enumerate(messages):
+                if message.content is None and not message.tool_calls and message.refusal is None:
+                    text = "an assistant message needs content, tool_calls or a refusal"
+                    problems.append(Problem("content", text, f"messages[{n}].content", file, line))
         return problems
 
-    def _canonical_tools(self, row: ChatRow, file: str, line: int, problems: list[Problem]) -> tuple[Any, Raw | None]:
+    def _canonical_tools(self, row: ChatRow, file: str, line: int, problems: list[Problem]) -> Raw | None:
         if row.tools is UNSET:
-            if self._tools is None:
-                return UNSET, None
-            tools = Raw(self._tools)
-            return tools, tools
+            return self._tools
         data = bytes(row.tools)
-        if self._tools is not None and data != self._tools:
+        if self._tools is not None and data != bytes(self._tools):
             message = "the row has tools, and so has dataset.tools"
             problems.append(Problem("tools", message, "tools", file, line, fix="keep one of them"))
         known = self._tools_memo.get(data)
@@ -180,11 +198,11 @@ class RowsBuilder:
                 known = Raw(canonical_tools(msgspec.json.decode(data)))
             except ValueError as error:
                 problems.append(Problem("tools", str(error), "tools", file, line))
-                return UNSET, None
+                return None
             if len(self._tools_memo) >= 1000:
                 self._tools_memo.clear()
             self._tools_memo[data] = known
-        return known, known
+        return known
 
 
 def structure(letters: str) -> list[tuple[str, str, str]]:
@@ -217,4 +235,4 @@ def canonical_tools(tools: Any) -> bytes:
 
 def answer_key(text: str | None) -> bytes:
     """Return 8 bytes for the last assistant text, zeros for none."""
-    return hashlib.blake2b(text.encode(), digest_size=ANSWER).digest() if text is not None else NO_ANSWER
+    return blake2b(text.encode(), digest_size=ANSWER).digest() if text is not None else NO_ANSWER
