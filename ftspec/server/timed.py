@@ -8,8 +8,9 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ftspec.server.state import Base
 from ftspec.spec.errors import DataError
@@ -20,6 +21,8 @@ from ftspec.wire.results_csv import format_results
 
 MIN_ROWS = 10
 STEPS = 2  # steps an epoch
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,16 @@ class TimedLauncher:
                 await training.run(self.seconds(training.job), state.get("attempts", 0) + 1)
 
 
+async def _in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Run blocking writes beside the loop; a cancelled caller waits for those that began."""
+    writing = asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
+    try:
+        return await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
+
+
 class _Training:
     """One job on its way."""
 
@@ -116,10 +129,22 @@ class _Training:
         self.folder, self.events, self.tick = job_dir, events, tick
         self.job = read_json(job_dir / "job.json")
         self.state: dict[str, Any] = {"resolved": None, "checkpoints": [], "error": None}
+        self.tokens = 0
         self.rows: list[dict[str, float | None]] = []
 
     async def run(self, seconds: float, attempt: int) -> None:
-        """Go through all states, an epoch at a time."""
+        """Go through all states, an epoch at a time; the disk is awaited in threads, as if a worker process wrote."""
+        n_epochs = await _in_thread(self._begin, attempt)
+        for epoch in range(1, n_epochs + 1):
+            if not await self._wait(seconds / n_epochs):
+                await _in_thread(self._cancel)
+                return
+            await _in_thread(self._epoch, epoch, STEPS * n_epochs)
+        if n_epochs:
+            await _in_thread(self._succeed)
+
+    def _begin(self, attempt: int) -> int:
+        """Validate; return the number of epochs, 0 where the file is refused."""
         self._save(status="validating_files", attempts=attempt)
         self._event(f"Created fine-tuning job: {self.job['id']}")
         self._event("Validating training file: " + self.job["training_file_id"])
@@ -128,20 +153,15 @@ class _Training:
             message = f"The training file has {len(rows)} examples, it needs at least {MIN_ROWS}."
             error = {"code": "invalid_n_examples", "message": message, "param": "training_file"}
             self._save(status="failed", error=error, finished_at=int(time.time()))
-            return
+            return 0
         wanted = self.job["hyperparameters"]
         auto: dict[str, Any] = {"n_epochs": auto_epochs(len(rows)), "batch_size": 1, "learning_rate_multiplier": 0.1}
         resolved = {name: auto[name] if value == "auto" else value for name, value in wanted.items()}
         self._event("Files validated, moving job to queued state")
         self._event("Fine-tuning job started")
         self._save(status="running", resolved=resolved, started_at=int(time.time()))
-        for epoch in range(1, resolved["n_epochs"] + 1):
-            if not await self._wait(seconds / resolved["n_epochs"]):
-                self._event("Fine-tuning job cancelled")
-                self._save(status="cancelled", finished_at=int(time.time()))
-                return
-            self._epoch(epoch, STEPS * resolved["n_epochs"])
-        self._succeed(len(rows) * resolved["n_epochs"])
+        self.tokens = len(rows) * int(resolved["n_epochs"])
+        return int(resolved["n_epochs"])
 
     async def _wait(self, seconds: float) -> bool:
         """Let time pass, but not while paused. False where the job is to be cancelled."""
@@ -151,7 +171,7 @@ class _Training:
                 return False
             paused = (self.folder / "pause").exists()
             if self.state["status"] != ("paused" if paused else "running"):
-                self._save(status="paused" if paused else "running")
+                await _in_thread(partial(self._save, status="paused" if paused else "running"))
             if left <= 0 and not paused:
                 return True
             now = time.monotonic()
@@ -172,12 +192,16 @@ class _Training:
         checkpoint = {"epoch": epoch, "step": step, "path": path, "digest": digest, "metrics": metrics}
         self._save(checkpoints=[*self.state["checkpoints"], checkpoint])
 
-    def _succeed(self, tokens: int) -> None:
+    def _cancel(self) -> None:
+        self._event("Fine-tuning job cancelled")
+        self._save(status="cancelled", finished_at=int(time.time()))
+
+    def _succeed(self) -> None:
         write_atomic(self.folder / "results.csv", format_results(self.rows))
         self._event(f"New fine-tuned model created: {self.job['fine_tuned_model']}")
         self._event("The job has successfully completed")
         digest = self.state["checkpoints"][-1]["digest"]
-        counts = {"trained_tokens": tokens, "loss_tokens": tokens, "weights_digest": digest}
+        counts = {"trained_tokens": self.tokens, "loss_tokens": self.tokens, "weights_digest": digest}
         self._save(status="succeeded", finished_at=int(time.time()), fingerprint={"engine": "timed"}, **counts)
 
     def _event(self, message: str, kind: str = "message", data: dict[str, Any] | None = None) -> None:
