@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -181,6 +181,13 @@ class Repository:
             if mode:
                 files[name] = Entry(mode, "")
         return Revision("working tree", None, "", files, self.project)
+
+    def held(self) -> set[str]:
+        """Return the project's files that git tracks as they are; those that LFS keeps are left out."""
+        tracked = _git(self.project, "ls-files", "-z", "--cached").stdout
+        kept = _git(self.project, "ls-files", "-z", "--cached", ":(attr:filter=lfs)").stdout
+        names = set(tracked.split(b"\0")) - set(kept.split(b"\0"))
+        return {name.decode("utf-8", "surrogateescape") for name in names if name}
 
     @contextmanager
     def blobs(self) -> Iterator["Blobs"]:
@@ -420,6 +427,3 @@ def _mode(path: Path) -> str:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-
-
-Reader = Callable[[str], bytes | None]

@@ -136,7 +136,7 @@ def _compose(job: Job, which: str) -> _Composed:
 
 def _experiment(project: Project, name: str, pointers: Mapping[str, str]) -> ExperimentSide:
     try:
-        side = of_plan(make_plan(project, name))
+        plan = make_plan(project, name)
     except FtspecError as error:
         outside = all(
             problem.code == "missing_file" and problem.path.startswith("dataset") for problem in error.problems
@@ -145,7 +145,7 @@ def _experiment(project: Project, name: str, pointers: Mapping[str, str]) -> Exp
         if found is None:
             raise
         return found
-    return lock_state(project, side)
+    return lock_state(plan, of_plan(plan))
 
 
 def _trouble(side: str, name: str, problem: Problem) -> shapes.Trouble:

@@ -58,7 +58,7 @@ def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | N
         runs=len(found),
         baselines=baselines,
         answers=answers,
-        usd=0.0 if not answers or _is_free(one) else None,
+        usd=0.0 if _is_free(one) or (not answers and new is not None and new.planned is not None) else None,
     )
 
 
@@ -79,7 +79,10 @@ def _causes(old: SuiteSide, new: SuiteSide, added: int, removed: int, edited: in
     if not one or not other:
         if old.n_items != new.n_items:
             yield f"items: {old.n_items} to {new.n_items}"
-        yield "the cause is not in the lock"
+        named = [part for part in old.parts if part in new.parts and old.parts[part] != new.parts[part]]
+        yield from (f"{part} changed" for part in named if part != "items" or old.n_items == new.n_items)
+        if not named and old.n_items == new.n_items:
+            yield "the cause is not in the lock"
         return
     if one["items"] != other["items"]:
         counted = [f"{n} {word}" for n, word in ((added, "added"), (removed, "removed"), (edited, "edited")) if n]

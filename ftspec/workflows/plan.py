@@ -289,7 +289,7 @@ def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> P
         to_score=to_score,
         n_epochs=epochs,
         n_steps=steps,
-        usd=_price(experiment.provider.profile, experiment.model, train.tokens * epochs),
+        usd=price(experiment.provider.profile, experiment.model, train.tokens * epochs),
     )
 
 
@@ -301,9 +301,10 @@ def canonical_hyperparameters(values: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _price(profile: str, model: str, tokens: int) -> float | None:
-    price = training_price(load_profile(profile), model)
-    return None if price is None else math.ceil(tokens * price) / 1_000_000
+def price(profile: str, model: str, tokens: int) -> float | None:
+    """Return US dollars for training on that many tokens, rounded up to a millionth; None where no price is on file."""
+    per_million = training_price(load_profile(profile), model)
+    return None if per_million is None else math.ceil(tokens * per_million) / 1_000_000
 
 
 def _scored(directory: RunDirectory | None, attempt: Attempt | None, suite: PlannedSuite) -> bool:

@@ -5,12 +5,13 @@ from typing import Any
 
 import yaml
 
-from ftspec.compose import builtin_conf
+from ftspec.compose import Project, builtin_conf
 from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
-from ftspec.runs.environment import dirty_patch, git_state
+from ftspec.runs.environment import dirty_patch
 from ftspec.spec.digests import short
 from ftspec.spec.errors import DataError, StorageError
 from ftspec.storage import BlobStore, FileLock
+from ftspec.workflows.elsewhere import git_facts
 from ftspec.workflows.plan import Plan, PlannedRun
 
 _DATA_FILES = {"train": "train.jsonl", "valid": "valid.jsonl"}
@@ -26,7 +27,7 @@ def record_runs(plan: Plan) -> dict[str, RunDirectory]:
     if not missing:
         return directories
     blobs = BlobStore(plan.project.store)
-    git = _git_facts(plan.project.root, blobs)
+    git = _git_facts(plan.project, blobs)
     files = _stored_files(plan, blobs)
     lock = FileLock(plan.project.store / "locks" / "create.lock")
     if not lock.acquire(timeout=60):
@@ -40,10 +41,10 @@ def record_runs(plan: Plan) -> dict[str, RunDirectory]:
     return directories
 
 
-def _git_facts(root: Path, blobs: BlobStore) -> dict[str, Any]:
+def _git_facts(project: Project, blobs: BlobStore) -> dict[str, Any]:
     """Commit and state of the tree; what differs from the commit is kept as a blob, scrubbed and capped."""
-    facts = git_state(root)
-    patch = dirty_patch(root) if facts.get("dirty") else None
+    facts = git_facts(project)
+    patch = dirty_patch(project.root) if facts.get("dirty") else None
     if patch is None:
         return facts
     return facts | {"patch": blobs.put_bytes(patch[0].encode()), "patch_cut": patch[1]}

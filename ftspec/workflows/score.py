@@ -1,5 +1,6 @@
 """Scores: arms asked, answers graded, metrics with intervals, sealed. Baselines once, tuned models once a run."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,15 @@ async def _score_baselines(plan: Plan, baselines: PlannedBaselines, runner: Runn
         model = baselines.suite.suite.model_of(arm, base=run.point.experiment.model)
         targets[arm] = _base_target(connection, run, model) if model else None
     await _score(baselines.suite, targets, baselines.folder, "baseline", connection, runner)
+
+
+async def score_again(plan: Plan, baselines: PlannedBaselines, runner: Runner) -> Path:
+    """Ask arms without training once more, into the next free folder `<suite>.<eval12>.NNN`; return it."""
+    number = 2
+    while is_sealed(folder := baselines.folder.with_name(f"{baselines.folder.name}.{number:03d}")):
+        number += 1
+    await _score_baselines(plan, dataclasses.replace(baselines, folder=folder), runner)
+    return folder
 
 
 async def score_run(run: PlannedRun, directory: RunDirectory, attempt: Attempt, runner: Runner) -> bool:

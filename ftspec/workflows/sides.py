@@ -84,6 +84,7 @@ class SuiteSide:
     baselines: tuple[str, ...]
     samples: int
     planned: PlannedSuite | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from ftspec.compose import Project
 from ftspec.providers.connect import Connection
 from ftspec.providers.jobs import TrainRequest, TrainResult, train
 from ftspec.runs.directory import Attempt, RunDirectory, training_lock
-from ftspec.runs.environment import environment, git_state
+from ftspec.runs.environment import environment
 from ftspec.runs.seal import seal
 from ftspec.spec.digests import short
 from ftspec.spec.errors import ProviderError
 from ftspec.spec.events import Emit, Notice, StageFinished, StageStarted
-from ftspec.storage import AppendLog, BlobStore, write_json
+from ftspec.storage import AppendLog, BlobStore, read_json, write_json
+from ftspec.workflows.elsewhere import git_facts
 from ftspec.workflows.plan import PlannedRun, canonical_hyperparameters
 
 _LOCK_POLL = 0.5
@@ -98,7 +99,9 @@ async def _train(
     emit(StageStarted(subject=run.label, stage="train", total=run.n_steps or 0))
     blobs = BlobStore(project.store)
     result = await train(connection, _request(run, directory, attempt), attempt=attempt.path, blobs=blobs, emit=emit)
-    _write_evidence(run, attempt, result, blobs, git=git_state(project.root), reproduces=reproduces)
+    _write_evidence(
+        run, attempt, result, blobs, git=git_facts(project), numerics=_numerics(project, result), reproduces=reproduces
+    )
     seal(attempt.path, directory.sealed_outside())
     directory.point_latest(attempt)
     emit(StageFinished(subject=run.label, stage="train", seconds=time.monotonic() - started))
@@ -134,6 +137,18 @@ def _request(run: PlannedRun, directory: RunDirectory, attempt: Attempt) -> Trai
     )
 
 
+def _numerics(project: Project, result: TrainResult) -> dict[str, Any] | None:
+    """The fields behind an embedded job's fingerprint, so that a later reader learns which of them is another one."""
+    if result.fingerprint is None:
+        return None
+    try:
+        state = read_json(project.embedded / "jobs" / result.job / "state.json")
+    except FileNotFoundError:
+        return None
+    found = state.get("fingerprint")
+    return found if isinstance(found, dict) else None
+
+
 def _write_evidence(
     run: PlannedRun,
     attempt: Attempt,
@@ -141,6 +156,7 @@ def _write_evidence(
     blobs: BlobStore,
     *,
     git: dict[str, Any],
+    numerics: dict[str, Any] | None,
     reproduces: str | None,
 ) -> None:
     """Write what the provider said, whole and in one form, so that a resumed attempt ends with the same files."""
@@ -163,7 +179,7 @@ def _write_evidence(
             "artifacts": result.artifacts,
         },
     )
-    write_json(folder / "env.json", environment(result.fingerprint) | {"git": git})
+    write_json(folder / "env.json", environment(result.fingerprint) | {"numerics_facts": numerics, "git": git})
     outcome: dict[str, Any] = {
         "outcome": result.status,
         "job": result.job,

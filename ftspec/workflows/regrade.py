@@ -1,0 +1,82 @@
+"""Stored answers graded again, without a call: from the plan where the sources are there, else from the run alone."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ftspec.evals.grade import grade_responses, read_grades
+from ftspec.evals.responses import read_responses
+from ftspec.evals.scores import read_scores, score
+from ftspec.evals.suites import ResolvedSuite, resolve
+from ftspec.runs.directory import Attempt, RunDirectory
+from ftspec.runs.seal import is_sealed
+from ftspec.spec.errors import DataError
+from ftspec.spec.suite import Suite
+from ftspec.storage import BlobStore
+from ftspec.workflows.judge import different_grades, together
+from ftspec.workflows.plan import PlannedRun
+from ftspec.workflows.verdicts import Verdict
+
+
+class _Stored:
+    """The held-out part of a run, from its blob."""
+
+    role = "test"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+def judge_scores(run: RunDirectory, attempt: Attempt, planned: PlannedRun | None, store: Path) -> Verdict:
+    """Grade a run's stored answers again and compare grades and scores with the sealed ones."""
+    found = []
+    for folder in _folders(run, attempt):
+        stored = read_scores(folder / "scores.json")
+        known = next((s.suite for s in planned.suites if s.eval_digest == stored.eval), None) if planned else None
+        suite = known or _from_run(run, folder, stored.suite, store)
+        if suite is None:
+            what = f"{stored.suite}: its held-out items are neither in the sources nor in the blob store"
+            found.append(Verdict("scores", "impossible", (what,)))
+            continue
+        found.append(_judge(suite, folder, stored))
+    return together("scores", found)
+
+
+def _folders(run: RunDirectory, attempt: Attempt) -> list[Path]:
+    evals = run.path / "evals"
+    if not evals.is_dir():
+        return []
+    number = None if attempt.number == 1 else attempt.path.name
+    found = [p for p in sorted(evals.iterdir()) if is_sealed(p)]
+    return [p for p in found if (p.name.count(".") == 1 and number is None) or p.name.rpartition(".")[2] == number]
+
+
+def _judge(suite: ResolvedSuite, folder: Path, stored: Any) -> Verdict:
+    responses = read_responses(folder / "responses.jsonl")
+    grades = grade_responses(suite, responses)
+    told = different_grades(suite.name, read_grades(folder / "grades.jsonl"), grades)
+    models = {arm: scored.model for arm, scored in stored.arms.items()}
+    again = score(suite, grades, eval_digest=stored.eval, arms=list(stored.arms), models=models)
+    for arm, before in stored.arms.items():
+        for name, value in before.metrics.items():
+            now = again.arms[arm].metrics.get(name)
+            if now is None or now.value != value.value or now.n != value.n:
+                told.append(f"{suite.name}: {arm} {name} {now.value if now else None}, not {value.value}")
+    if told:
+        return Verdict("scores", "differs", tuple(told))
+    return Verdict("scores", "reproduced", (f"{suite.name}: {len(responses)} stored answers, graded the same",))
+
+
+def _from_run(run: RunDirectory, folder: Path, name: str, store: Path) -> ResolvedSuite | None:
+    """Resolve a suite from its own spelt-out copy and the items that the run stored; None where they are gone."""
+    suite = Suite.model_validate(yaml.safe_load((folder / "suite.yaml").read_text("utf-8"))[name])
+    test = (run.facts["data"].get("test") or {}).get("sha256")
+    if suite.data.path is not None or suite.data.part not in (None, "test") or test is None:
+        return None
+    blobs = BlobStore(store)
+    try:
+        blobs.read(test)
+    except DataError:
+        return None
+    return resolve(name, suite, items=_Stored(blobs.path(test)), train=_Stored(run.path / "data" / "train.jsonl"))
