@@ -28,6 +28,7 @@ MORE = {
     "lock": "write or check experiments/NAME.lock.json and NAME.results.json",
     "diff": "what changed between two git revisions: runs, cost, data, evals",
     "verify": "is every sealed file still what it was",
+    "reproduce": "do a run again and judge: the same result, or the reason why not",
     "doctor": "environment, keys, providers and their dates",
     "schema": "JSON Schemas, so that an editor completes and checks experiments",
     "serve": "the embedded engine as an OpenAI-compatible server",

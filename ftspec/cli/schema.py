@@ -9,13 +9,19 @@ from ftspec.cli.arguments import current_project
 
 @click.command(
     help="Print the JSON Schema of experiments, or of the files of one group (weights, evals, ...), for editors; "
-    "--write puts all of them into conf/."
+    "--write puts all of them into conf/; --docs prints the reference of every key."
 )
 @click.argument("name", required=False)
 @click.option("--write", is_flag=True, help="Write conf/*.schema.json anew.")
 @click.option("--check", is_flag=True, help="Exit 4 if a written schema is stale.")
-def command(name: str | None, write: bool, check: bool) -> int:
+@click.option("--docs", is_flag=True, help="Print docs/spec.md: every key with its meaning and an example.")
+def command(name: str | None, write: bool, check: bool, docs: bool) -> int:
     """Print, write or check schemas."""
+    if docs:
+        from ftspec.spec.reference import markdown
+
+        click.echo(markdown(), nl=False)
+        return 0
     from ftspec.spec.editor import GROUPS
     from ftspec.spec.errors import Exit, UsageError
     from ftspec.workflows import editor

@@ -90,6 +90,9 @@ class Rendering:
                 writer.close()
         except OSError as error:
             raise StorageError.of(error, records) from error
+        finally:
+            for writer in writers.values():
+                writer.abandon()
         for plan in self._plans.values():
             self.proof.add(plan.decision, plan.changed, plan.uses)
 

@@ -47,9 +47,10 @@ class PartWriter:
             view = view[self._stream.write(view) :]
 
     def close(self) -> None:
-        """Write what waits and close the file; harmless when closed."""
-        if not self._stream.closed:
-            try:
-                self.flush()
-            finally:
-                self._stream.close()
+        """Write what waits and close the file."""
+        self.flush()
+        self._stream.close()
+
+    def abandon(self) -> None:
+        """Close the file without what waits; harmless when closed."""
+        self._stream.close()
