@@ -6,11 +6,10 @@ Two revisions in which these files have the same bytes compose to the same runs,
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import translate
 from pathlib import Path
 
 from ftspec.compose.project import builtin_conf
-from ftspec.compose.revision import Revision
+from ftspec.compose.revision import FOLDERS, Revision
 from ftspec.compose.scan import MAX_BYTES, Document, Node, scan
 from ftspec.spec.errors import Problem
 
@@ -116,8 +115,9 @@ class Closures:
             elif any(mark in piece for mark in ("*", "?", "[", "${")):
                 pattern = _REFERENCE.sub("*", piece)
                 if set(pattern) - set("*?"):
-                    found = re.compile(translate(pattern))
-                    yield from (path for path in self.revision.files if found.match(path))
+                    yield from self.revision.matching(pattern)
+                elif len(_REFERENCE.findall(piece)) > 1:  # a path put together out of references alone
+                    yield from (path for path in self.revision.files if path.partition("/")[0] not in FOLDERS)
 
 
 @dataclass

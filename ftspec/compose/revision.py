@@ -10,8 +10,9 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fnmatch import translate
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -20,10 +21,10 @@ from ftspec.spec.errors import DataError, Problem, UnsafeError, UsageError
 
 WORKTREE = "WORKTREE"
 FOLDERS = ("conf", "experiments", ".ftspec")
+MACHINERY = (".github", ".gitlab-ci.yml", "action.yml")  # at the repository's top
 MAX_DATA_BYTES = 256 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
 MAX_FILES = 200_000
-_COPIED = 4 * 1024 * 1024  # larger data files of the working tree are read where they lie
 LFS = b"version https://git-lfs.github.com/spec/v1\n"
 
 _READ = re.compile(r".*\.(yaml|yml|lock\.json|results\.json|rows)")
@@ -51,7 +52,8 @@ class Entry:
 class Revision:
     """What a revision holds below the project's folder; paths are relative to the project and use `/`.
 
-    `commit` is None for the working tree, `tree` the id of the whole tree there is, or empty.
+    `commit` is None for the working tree, `tree` the id of the whole tree there is, or empty. `hash` names blobs of the
+    working tree. `machinery` maps files at the repository's top that drive CI to their blob ids.
     """
 
     shown: str
@@ -59,6 +61,8 @@ class Revision:
     tree: str
     files: Mapping[str, Entry]
     disk: Path | None = None
+    hash: str = "sha1"
+    machinery: Mapping[str, str] = field(default_factory=dict)
     _hashed: dict[str, str] = field(default_factory=dict)
 
     def oid(self, path: str) -> str | None:
@@ -71,17 +75,25 @@ class Revision:
     def _disk_oid(self, path: str) -> str:
         assert self.disk is not None
         if path not in self._hashed:
-            self._hashed[path] = _blob_id(self.disk / path)
+            self._hashed[path] = _blob_id(self.disk / path, self.hash)
         return self._hashed[path]
+
+    def matching(self, pattern: str) -> Iterator[str]:
+        """Yield the files that a glob may mean; in the working tree those too that git ignores."""
+        found = re.compile(translate(pattern))
+        yield from (path for path in self.files if found.match(path))
+        if self.disk is not None and _inside(pattern):
+            with suppress(ValueError, NotImplementedError):  # what is no glob for pathlib is none for a data source
+                yield from (p.relative_to(self.disk).as_posix() for p in self.disk.glob(pattern) if p.is_file())
 
     def has(self, path: str) -> bool:
         """Tell whether there is such a file; in the working tree also one that git ignores."""
         return path in self.files or (self.disk is not None and _inside(path) and (self.disk / path).is_file())
 
 
-def _blob_id(path: Path) -> str:
+def _blob_id(path: Path, algorithm: str) -> str:
     size = path.stat().st_size
-    state = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    state = hashlib.new(algorithm, b"blob %d\0" % size, usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             state.update(block)
@@ -121,7 +133,7 @@ class Repository:
         found = done.stdout.decode("ascii", "replace").strip() if done is not None and not done.returncode else ""
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", found):
             fix = "name a branch, a tag or a commit; `git fetch` gets those of others"
-            raise UsageError("unknown_revision", f"{_printable(name)!r} names no commit here", fix=fix)
+            raise UsageError("unknown_revision", f"{printable(name)!r} names no commit here", fix=fix)
         return found
 
     def main_branch(self) -> str:
@@ -157,18 +169,27 @@ class Repository:
     def _commit(self, name: str) -> Revision:
         commit = self.resolve(name)
         tree = _git(self.top, "rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}").stdout.decode().strip()
-        done = _git(self.top, "ls-tree", "-rz", "--full-tree", commit, "--", *([self.prefix] if self.prefix else []))
+        files = dict(self._listed(commit, *([self.prefix, *MACHINERY] if self.prefix else [])))
+        if len(files) > MAX_FILES:
+            raise UnsafeError("limit", f"{commit[:12]} holds more than {MAX_FILES:,} files below the project's folder")
+        inside = {path.removeprefix(self.prefix): e for path, e in files.items() if path.startswith(self.prefix)}
+        machinery = {path: entry.oid for path, entry in files.items() if not path.startswith(self.prefix)}
+        return Revision(commit[:12], commit, tree, inside, machinery=machinery)
+
+    def _listed(self, commit: str, *paths: str) -> Iterator[tuple[str, Entry]]:
+        done = _git(self.top, "ls-tree", "-rz", "--full-tree", commit, "--", *paths)
         if done.returncode:
-            raise DataError("git", f"git ls-tree failed: {_printable(done.stderr.decode('utf-8', 'replace'))}")
-        files: dict[str, Entry] = {}
+            raise DataError("git", f"git ls-tree failed: {printable(done.stderr.decode('utf-8', 'replace'))}")
         for record in done.stdout.split(b"\0"):
             if record:
                 head, _, path = record.partition(b"\t")
                 mode, _, oid = head.decode("ascii").split(" ")
-                files[path.decode("utf-8", "surrogateescape").removeprefix(self.prefix)] = Entry(mode, oid)
-        if len(files) > MAX_FILES:
-            raise UnsafeError("limit", f"{commit[:12]} holds more than {MAX_FILES:,} files below the project's folder")
-        return Revision(commit[:12], commit, tree, files)
+                yield path.decode("utf-8", "surrogateescape"), Entry(mode, oid)
+
+    def only(self, commit: str, path: str) -> Revision:
+        """Return a commit as if it held one file of the project, or none where it has no such file."""
+        entries = [entry for _, entry in self._listed(commit, f"{self.prefix}{path}")]
+        return Revision(commit[:12], commit, "", {path: entries[0]} if entries else {})
 
     def _worktree(self) -> Revision:
         done = _git(self.project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -180,7 +201,15 @@ class Repository:
             mode = _mode(self.project / name)
             if mode:
                 files[name] = Entry(mode, "")
-        return Revision("working tree", None, "", files, self.project)
+        kind = _git(self.top, "rev-parse", "--show-object-format").stdout.decode("ascii", "replace").strip() or "sha1"
+        machinery = {}
+        if self.prefix:
+            asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *MACHINERY)
+            found = (name.decode("utf-8", "surrogateescape") for name in _git(self.top, *asked).stdout.split(b"\0"))
+            machinery = {
+                name: _blob_id(self.top / name, kind) for name in found if name and (self.top / name).is_file()
+            }
+        return Revision("working tree", None, "", files, self.project, kind, machinery)
 
     def held(self) -> set[str]:
         """Return the project's files that git tracks as they are; those that LFS keeps are left out."""
@@ -264,7 +293,7 @@ class Blobs:
                 longest = max([tail, *map(len, rest)])
                 tail = len(rest[-1]) if rest else tail
                 if longest > line:
-                    raise UnsafeError("limit", f"{_printable(path)} holds a line of more than {line >> 10} KiB")
+                    raise UnsafeError("limit", f"{printable(path)} holds a line of more than {line >> 10} KiB")
             target.write(block)
 
     def _stream(self, oid: str) -> Iterator[bytes]:
@@ -295,7 +324,7 @@ def _blocks(revision: Revision, path: str) -> Iterator[bytes]:
 
 def too_large(path: str, limit: int) -> UnsafeError:
     """Word that a file is over its limit."""
-    return UnsafeError("limit", f"larger than {limit >> 10:,} KiB", file=_printable(path))
+    return UnsafeError("limit", f"larger than {limit >> 10:,} KiB", file=printable(path))
 
 
 def check_names(revision: Revision) -> None:
@@ -308,7 +337,7 @@ def check_names(revision: Revision) -> None:
     for path, entry in revision.files.items():
         if path.partition("/")[0] not in FOLDERS:
             continue
-        shown = _printable(path)
+        shown = printable(path)
         if entry.mode not in _REGULAR:
             kind = {"120000": "a symbolic link", "160000": "a submodule"}.get(entry.mode, f"of mode {entry.mode}")
             problems.append(Problem("link", f"{shown} is {kind}", file=shown, fix="commit the file itself"))
@@ -320,7 +349,7 @@ def check_names(revision: Revision) -> None:
             problems.append(Problem("name", f"{shown} cannot be the name of a file here", file=shown, fix=fix))
         other = folded.setdefault(path.casefold(), path)
         if other != path:
-            message = f"{shown} and {_printable(other)} are one file on some systems"
+            message = f"{shown} and {printable(other)} are one file on some systems"
             problems.append(Problem("name", message, file=shown, fix="rename one of them"))
     if problems:
         raise UnsafeError.many(problems)
@@ -346,20 +375,14 @@ def write_private(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pointers: dict[str, str] = {}
     for path in paths:
-        entry = revision.files.get(path)
-        if not _inside(path) or (entry is not None and entry.mode not in _REGULAR and revision.disk is None):
-            shown = _printable(path)
+        if not _inside(path) or not _is_plain(revision, path, untrusted):
+            shown = printable(path)
             raise UnsafeError("link", f"{shown} is no plain file", file=shown, fix="commit the file itself")
         target = folder / path
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         size = blobs.size(revision, path)
         if size < 1024 and (found := _pointer(blobs.read(revision, path))):
             pointers[path] = found
-            continue
-        in_place = revision.disk is not None and not untrusted and path.partition("/")[0] not in FOLDERS
-        if in_place and size > _COPIED:
-            assert revision.disk is not None
-            target.symlink_to((revision.disk / path).resolve())
             continue
         with _open_new(target) as stream:
             if path.partition("/")[0] in FOLDERS and not path.endswith(".rows"):
@@ -369,6 +392,14 @@ def write_private(
                     revision, path, stream, MAX_DATA_BYTES, MAX_LINE_BYTES if _is_lines(path, untrusted) else None
                 )
     return pointers
+
+
+def _is_plain(revision: Revision, path: str, untrusted: bool) -> bool:
+    """Tell whether a path is a file itself. In the reader's own working tree a link is as good, unless `untrusted`."""
+    if revision.disk is None:
+        return revision.files[path].mode in _REGULAR
+    real = revision.disk / path
+    return not untrusted or real.resolve() == revision.disk.resolve() / path
 
 
 def _is_lines(path: str, untrusted: bool) -> bool:
@@ -425,5 +456,6 @@ def _mode(path: Path) -> str:
     return "160000" if stat.S_ISDIR(found) else "000000"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Write what is not printable, and bytes of names that are no UTF-8, as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

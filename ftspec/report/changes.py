@@ -79,7 +79,11 @@ def _scores(changes: Changes, colour: bool) -> Iterator[str]:
         old = "not yet" if known.old is None else f"{known.old:.3f}"
         new = "not yet" if known.new is None else f"{known.new:.3f}"
         name = f"{_safe(known.experiment)}/{_safe(known.run)} {_safe(known.suite)} {_safe(known.metric)}"
-        yield _line("known", f"{name}: {old} → {new}", colour)
+        if known.comparable:
+            yield _line("known", f"{name}: {old} → {new}", colour)
+        else:
+            which = f"{old} by the old suite" if known.old is not None else f"{new} by the new suite"
+            yield _line("known", f"{name}: {which}, not comparable", colour)
 
 
 def _data(changes: Changes, colour: bool) -> Iterator[str]:

@@ -95,7 +95,11 @@ def rows(data: Data) -> str:
     if r.edited:
         kinds = [
             f"{n:,} {w}"
-            for n, w in ((r.edited_answer, "in the conversation"), (r.edited_system, "in the instructions"))
+            for n, w in (
+                (r.edited_answer, "in the conversation"),
+                (r.edited_system, "in the instructions"),
+                (r.edited_tools, "in the tools"),
+            )
             if n
         ]
         parts.append(f"{r.edited:,} edited" + (f" ({', '.join(kinds)})" if kinds else ""))

@@ -49,7 +49,11 @@ class FieldGroup(Shape, frozen=True):
 
 
 class Run(Shape, frozen=True):
-    """One run that is not unchanged. `reasons` name what made it so; sizes and prices are those of the training."""
+    """One run that is not unchanged. `reasons` name what made it so; sizes and prices are those of the training.
+
+    `same_training` names the run that trains the same already: this one costs nothing more. `answers` are asked to
+    score the run by its new and changed suites, for `usd_answers`; null is unknown, never nothing.
+    """
 
     experiment: str
     label: str
@@ -65,6 +69,9 @@ class Run(Shape, frozen=True):
     usd_old: float | None
     usd_new: float | None
     verdicts: bool = False
+    same_training: str | None = None
+    answers: int = 0
+    usd_answers: float | None = None
 
 
 class Totals(Shape, frozen=True):
@@ -92,7 +99,8 @@ class Source(Shape, frozen=True):
 
 
 class Rows(Shape, frozen=True):
-    """Counts over the train and validation rows. `edited` keep their prompt; `system` edits change instructions alone.
+    """Counts over the train and validation rows. `edited` rows keep their prompt: another answer, other instructions or
+    other tools (in this order of precedence: tools, system, answer; their sum is less where texts are not at hand).
 
     `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows.
     """
@@ -102,6 +110,7 @@ class Rows(Shape, frozen=True):
     edited: int
     edited_answer: int
     edited_system: int
+    edited_tools: int
     reweighted: int
     learned_more: int
     learned_less: int
@@ -153,7 +162,10 @@ class Suite(Shape, frozen=True):
 
 
 class Overlap(Shape, frozen=True):
-    """Train rows that repeat items of a suite: what this change introduces, and what was there before."""
+    """Train rows that repeat items of a suite: what this change introduces, and what was there before.
+
+    `keys_only`: the rows lie outside git, so that equal conversations were found, but no alike ones.
+    """
 
     experiment: str
     suite: str
@@ -163,10 +175,14 @@ class Overlap(Shape, frozen=True):
     same_turn: int
     alike: int
     places: tuple[str, ...]
+    keys_only: bool = False
 
 
 class Known(Shape, frozen=True):
-    """A score on file for a run of the plan; a row compares scores of one eval digest only."""
+    """A score on file. Old and new stand in one row only under one eval digest: a suite that changed has a row of its
+    old digest, where `comparable` is false, and one of its new digest once that is scored. `new` is null for a run
+    that is gone, `old` for one that is new.
+    """
 
     experiment: str
     run: str
@@ -178,6 +194,7 @@ class Known(Shape, frozen=True):
     new: float | None
     new_interval: tuple[float, float] | None
     n: int | None
+    comparable: bool = True
 
 
 class Gate(Shape, frozen=True):
@@ -200,7 +217,7 @@ class Trouble(Shape, frozen=True):
 
 
 class Experiment(Shape, frozen=True):
-    """One experiment in numbers."""
+    """One experiment in numbers. `models` are those it trains and those that its arms ask."""
 
     name: str
     kind: Literal["new", "removed", "changed", "unchanged", "broken"]
@@ -215,10 +232,13 @@ class Experiment(Shape, frozen=True):
     suites: tuple[str, ...] = ()
     lock: Literal["none", "current", "stale", "unknown"] = "none"
     providers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 class Changes(Shape, frozen=True):
-    """All of it. `experiments` holds those that were composed; `untouched` counts the others."""
+    """All of it. `experiments` holds those that were composed; `untouched` counts the others. `base` is where the two
+    revisions parted; `policy` is the commit whose gates judged: the tip of the base, which the change cannot choose.
+    """
 
     schema: int
     ftspec: str
@@ -240,6 +260,7 @@ class Changes(Shape, frozen=True):
     gates: tuple[Gate, ...]
     prices_as_of: str
     show_text: bool = False
+    policy: str | None = None
 
     @property
     def quiet(self) -> bool:
@@ -262,8 +283,8 @@ class Changes(Shape, frozen=True):
 
     @property
     def to_train(self) -> tuple[Run, ...]:
-        """Runs that must be trained."""
-        return self.of_kind("new", "retrain")
+        """Runs that must be trained; one training of several runs counts once."""
+        return tuple(run for run in self.of_kind("new", "retrain") if run.same_training is None)
 
     @property
     def usd(self) -> float | None:

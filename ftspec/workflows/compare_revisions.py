@@ -17,11 +17,11 @@ from ftspec.workflows import changes as shapes
 from ftspec.workflows.evaldiff import overlaps, suite_changes
 from ftspec.workflows.known import known_scores
 from ftspec.workflows.locked import lock_state, of_lock
-from ftspec.workflows.pairing import Paired, describe, field_groups, pair
+from ftspec.workflows.pairing import Paired, describe_all, field_groups, pair
 from ftspec.workflows.places import Places, changed_files
 from ftspec.workflows.plan import make_plan
 from ftspec.workflows.rowdiff import counts, diff_rows, samples
-from ftspec.workflows.sides import DataSide, ExperimentSide, of_plan
+from ftspec.workflows.sides import DataSide, ExperimentSide, asked_models, of_plan
 
 
 class JobSide(shapes.Shape, frozen=True):
@@ -68,7 +68,7 @@ def compare(job: Job) -> shapes.Changes:
     places = _places(job.names, closures)
     return shapes.Changes(
         schema=shapes.SCHEMA,
-        ftspec=_version(),
+        ftspec=own_version(),
         key=job.key,
         base=job.base.side,
         head=job.head.side,
@@ -76,11 +76,11 @@ def compare(job: Job) -> shapes.Changes:
         limits=job.limits,
         untouched=job.untouched,
         experiments=tuple(_experiments(job, base, head, paired)),
-        runs=tuple(describe(found) for found in paired if found.kind is not None),
+        runs=tuple(describe_all(paired)),
         fields=tuple(field_groups(paired, places, job.show_text)),
         data=tuple(_data(paired, job.show_text)),
-        suites=tuple(suite_changes(paired)),
-        overlaps=tuple(overlaps(paired)),
+        suites=tuple(suite_changes(paired, base.experiments)),
+        overlaps=tuple(overlaps(paired, base.experiments)),
         known=tuple(known_scores(Path(job.base.folder), Path(job.head.folder), paired)),
         notices=(*job.notices, *dict.fromkeys(note for e in head.experiments.values() for note in e.notes)),
         troubles=(*base.troubles, *head.troubles),
@@ -90,7 +90,8 @@ def compare(job: Job) -> shapes.Changes:
     )
 
 
-def _version() -> str:
+def own_version() -> str:
+    """Return the version of ftspec that composes, which is the base's in CI."""
     from importlib.metadata import version
 
     return version("ftspec")
@@ -189,6 +190,7 @@ def _experiments(job: Job, base: _Composed, head: _Composed, paired: list[Paired
             suites=tuple(dict.fromkeys(name for run in runs for name in run.suites)),
             lock=(new.lock if new else "none"),  # type: ignore[arg-type]
             providers=tuple(dict.fromkeys(_provider(run.config) for run in runs)),
+            models=tuple(dict.fromkeys(model for run in runs for model in asked_models(run))),
         )
 
 

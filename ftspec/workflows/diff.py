@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,13 +17,14 @@ from ftspec.compose.revision import (
     Repository,
     Revision,
     composing_files,
+    printable,
     write_private,
 )
 from ftspec.compose.scan import UNSAFE
-from ftspec.spec.errors import Problem, SpecError, UnsafeError, UsageError
+from ftspec.spec.errors import Problem, UnsafeError
 from ftspec.workflows import gates
-from ftspec.workflows.changes import Changes, Side
-from ftspec.workflows.compare_revisions import Job, JobSide, compare
+from ftspec.workflows.changes import SCHEMA, Changes, Side
+from ftspec.workflows.compare_revisions import Job, JobSide, compare, own_version
 
 MAX_RUNS = 2000
 
@@ -56,20 +58,22 @@ def diff(project: Project, base: str | None, head: str | None, options: Options 
     policy that cannot be read. An experiment that does not compose is no error here: it stands in `troubles`.
     """
     repository = Repository.find(project.root)
-    one = repository.resolve(base or repository.main_branch())
-    other = head or WORKTREE
-    if not options.exact:
-        tip = repository.resolve("HEAD" if other == WORKTREE else other)
-        one = repository.merge_base(one, tip)
+    tip = repository.resolve(base or repository.main_branch()) if base != WORKTREE else WORKTREE
+    one, other = tip, head or WORKTREE
+    if not options.exact and tip != WORKTREE:
+        one = repository.merge_base(tip, repository.resolve("HEAD" if other == WORKTREE else other))
     before, after = repository.at(one), repository.at(other)
+    # Gates are those of the base's tip: where a change parted from it is for its author to choose.
+    judge = before if tip == one else repository.only(tip, gates.PATH)
     with repository.blobs() as blobs, tempfile.TemporaryDirectory(prefix="ftspec-diff-") as private:
-        if before.tree and before.tree == after.tree:
-            return _judged(_nothing(before, after, options), before, blobs)
-        prepared = _prepare(before, after, blobs, Path(private), options)
-        return _judged(_run(prepared, Path(private)), before, blobs)
+        found = _compared(before, after, blobs, Path(private), options)
+        return _judged(found, judge, blobs)
 
 
-def _run(job: Job, private: Path) -> Changes:
+def _compared(before: Revision, after: Revision, blobs: Blobs, private: Path, options: Options) -> Changes:
+    if before.tree and before.tree == after.tree:
+        return _empty(_job(before, after, options, untouched=len(set(_experiments(after)))))
+    job = _prepare(before, after, blobs, private, options)
     if not job.names:
         return _empty(job)
     if not job.untrusted:
@@ -79,9 +83,19 @@ def _run(job: Job, private: Path) -> Changes:
     return compare_contained(job, private)
 
 
-def _judged(found: Changes, base: Revision, blobs: Blobs) -> Changes:
-    content = blobs.read(base, gates.PATH) if base.has(gates.PATH) else None
-    return msgspec.structs.replace(found, gates=gates.judge(gates.read_policy(content), found))
+def _judged(found: Changes, judge: Revision, blobs: Blobs) -> Changes:
+    if not judge.has(gates.PATH):
+        return found
+    if judge.disk is None and not judge.files[gates.PATH].mode.startswith("100"):
+        raise UnsafeError("link", f"{gates.PATH} of the base is no plain file", file=gates.PATH)
+    policy = gates.read_policy(blobs.read(judge, gates.PATH))
+    return msgspec.structs.replace(found, gates=gates.judge(policy, found), policy=judge.commit)
+
+
+def _job(before: Revision, after: Revision, options: Options, untouched: int, **more: Any) -> Job:
+    sides = [JobSide(side=_side(one), folder="", files={}, pointers={}) for one in (before, after)]
+    values: dict[str, Any] = {"base": sides[0], "head": sides[1], "names": (), "notices": (), "limits": ""} | more
+    return Job(untouched=untouched, key=options.key, show_text=options.show_text, untrusted=options.untrusted, **values)
 
 
 def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, options: Options) -> Job:
@@ -98,21 +112,20 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
         one, other = old.of(name), new.of(name)
         if one.blobs != other.blobs:
             changed.append((name, one, other))
-    sides = [
+    base, head = (
         _extract(before, [one for _, one, _ in changed], blobs, private / "base", options),
         _extract(after, [other for _, _, other in changed], blobs, private / "head", options),
-    ]
+    )
     _share_cache(private)
-    return Job(
-        base=sides[0],
-        head=sides[1],
-        names=tuple(name for name, _, _ in changed),
+    return _job(
+        before,
+        after,
+        options,
         untouched=len(names) - len(changed),
+        base=base,
+        head=head,
+        names=tuple(name for name, _, _ in changed),
         notices=tuple(_notices(before, after)),
-        key=options.key,
-        show_text=options.show_text,
-        untrusted=options.untrusted,
-        limits="",
     )
 
 
@@ -147,7 +160,7 @@ def _extract(revision: Revision, closures: Sequence[Closure], blobs: Blobs, fold
     blobs.measure(entry.oid for path in wanted if (entry := revision.files.get(path)) and entry.mode.startswith("100"))
     pointers = write_private(revision, wanted, blobs, folder, untrusted=options.untrusted)
     return JobSide(
-        side=Side(name=revision.shown, commit=revision.commit, tree=revision.tree),
+        side=_side(revision),
         folder=str(folder),
         files={path: revision.oid(path) or "" for path in wanted if path not in pointers},
         pointers=pointers,
@@ -163,14 +176,14 @@ def _share_cache(private: Path) -> None:
 
 def _notices(before: Revision, after: Revision) -> Iterator[str]:
     found: dict[str, list[str]] = {}
-    for path in sorted({*before.files, *after.files}):
+    for path in sorted({*before.files, *after.files, *before.machinery, *after.machinery}):
         words = next((words for pattern, words in _NOTABLE if fnmatchcase(path, pattern)), None)
-        if words and before.oid(path) != after.oid(path):
+        if words and _oid(before, path) != _oid(after, path):
             found.setdefault(words, []).append(path)
     if before.oid(gates.PATH) != after.oid(gates.PATH):
         yield f"{gates.PATH} changed: it takes effect after the merge; this plan was judged by the base's"
     for words, paths in found.items():
-        shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+        shown = ", ".join(map(printable, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
         tail = (
             "; built-in defaults and digests may differ after the merge"
             if words in ("dependencies", "ftspec's own code")
@@ -179,34 +192,18 @@ def _notices(before: Revision, after: Revision) -> Iterator[str]:
         yield f"{words} changed: {shown}{tail}"
 
 
+def _oid(revision: Revision, path: str) -> str | None:
+    return revision.machinery.get(path) or revision.oid(path)
+
+
 def _side(revision: Revision) -> Side:
     return Side(name=revision.shown, commit=revision.commit, tree=revision.tree)
 
 
-def _nothing(before: Revision, after: Revision, options: Options) -> Changes:
-    names = len(set(_experiments(after)))
-    sides = [JobSide(side=_side(one), folder="", files={}, pointers={}) for one in (before, after)]
-    return _empty(
-        Job(
-            base=sides[0],
-            head=sides[1],
-            names=(),
-            untouched=names,
-            notices=(),
-            key=options.key,
-            show_text=options.show_text,
-            untrusted=options.untrusted,
-            limits="",
-        )
-    )
-
-
 def _empty(job: Job) -> Changes:
-    from ftspec.workflows.compare_revisions import _version
-
     return Changes(
-        schema=1,
-        ftspec=_version(),
+        schema=SCHEMA,
+        ftspec=own_version(),
         key=job.key,
         base=job.base.side,
         head=job.head.side,
@@ -226,6 +223,3 @@ def _empty(job: Job) -> Changes:
         prices_as_of="",
         show_text=job.show_text,
     )
-
-
-__all__ = ["Options", "SpecError", "UsageError", "diff"]

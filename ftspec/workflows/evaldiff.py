@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ftspec.workflows.changes import Overlap, Suite
-from ftspec.workflows.pairing import Paired
-from ftspec.workflows.sides import RunSide, SuiteSide, Turn, item_turns, train_turns
+from ftspec.workflows.pairing import Paired, is_free
+from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide, Turn, item_turns, train_turns
 
 _CAUSES = {
     "messages": "request messages",
@@ -17,14 +17,18 @@ _CAUSES = {
 }
 
 
-def suite_changes(paired: Iterable[Paired]) -> list[Suite]:
-    """Return every suite whose digest is new, gone or another one, once per distinct change."""
+def suite_changes(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) -> list[Suite]:
+    """Return every suite whose digest is new, gone or another one, once per distinct change.
+
+    A run that is new in an old experiment is held against that experiment: else new coordinates for every run would
+    hide that a suite lost its items.
+    """
     grouped: dict[tuple[str, str, str, str], tuple[SuiteSide | None, SuiteSide | None, list[Paired]]] = {}
     for found in paired:
-        old = found.old.suites if found.old else {}
-        new = found.new.suites if found.new else {}
-        if found.kind is None or found.old is None or found.new is None:
+        before = _before(found, base)
+        if found.kind is None or found.new is None or before is None:
             continue
+        old, new = before.suites, found.new.suites
         for name in dict.fromkeys([*old, *new]):
             one, other = old.get(name), new.get(name)
             if one is not None and other is not None and one.digest == other.digest:
@@ -32,6 +36,22 @@ def suite_changes(paired: Iterable[Paired]) -> list[Suite]:
             key = (found.one.experiment, name, one.digest if one else "", other.digest if other else "")
             grouped.setdefault(key, (one, other, []))[2].append(found)
     return [_suite(key[0], key[1], *entry) for key, entry in grouped.items()]
+
+
+def _before(found: Paired, base: Mapping[str, ExperimentSide]) -> RunSide | None:
+    """Return the run of the base that a run is held against: its own, else one of the same experiment."""
+    if found.old is not None or found.new is None:
+        return found.old
+    experiment = base.get(found.new.experiment)
+    if experiment is None or not experiment.runs:
+        return None
+    digests = {name: suite.digest for name, suite in found.new.suites.items()}
+
+    def alike(run: RunSide) -> tuple[int, bool]:
+        shared = sum(name in run.suites and run.suites[name].digest == value for name, value in digests.items())
+        return shared, found.new is not None and run.data.digest == found.new.data.digest
+
+    return max(experiment.runs, key=alike)
 
 
 def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | None, found: list[Paired]) -> Suite:
@@ -58,7 +78,7 @@ def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | N
         runs=len(found),
         baselines=baselines,
         answers=answers,
-        usd=0.0 if _is_free(one) or (not answers and new is not None and new.planned is not None) else None,
+        usd=0.0 if not answers or is_free(one) else None,
     )
 
 
@@ -66,12 +86,6 @@ def _asked(suite: SuiteSide) -> list[str]:
     """Return the baseline arms that ask a model."""
     arms: Mapping[str, Any] = suite.projection.get("arms") or {}
     return [name for name in suite.baselines if (arms.get(name) or {}).get("model") != "@majority"]
-
-
-def _is_free(run: RunSide) -> bool:
-    from ftspec.providers.profiles import load_profile
-
-    return load_profile(str(run.config["provider"]["profile"])).family == "embedded"
 
 
 def _causes(old: SuiteSide, new: SuiteSide, added: int, removed: int, edited: int) -> Iterator[str]:
@@ -119,7 +133,7 @@ def _arm_cause(name: str, before: Any, after: Any) -> str:
     return f"arm {name}: prompt or model"
 
 
-def overlaps(paired: Iterable[Paired]) -> list[Overlap]:
+def overlaps(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) -> list[Overlap]:
     """Return train rows that repeat items of a suite, introduced by the change or older, per experiment and suite."""
     found: dict[tuple[str, str], Overlap] = {}
     seen: set[tuple[str, str, str, str]] = set()
@@ -127,13 +141,14 @@ def overlaps(paired: Iterable[Paired]) -> list[Overlap]:
         if one.new is None:
             continue
         for name, suite in one.new.suites.items():
-            old_suite = one.old.suites.get(name) if one.old else None
-            old_train = one.old.data.train.sha256 if one.old else ""
+            old = _before(one, base)
+            old_suite = old.suites.get(name) if old else None
+            old_train = old.data.train.sha256 if old else ""
             key = (one.new.data.train.sha256, suite.digest, old_train, old_suite.digest if old_suite else "")
             if key in seen:
                 continue
             seen.add(key)
-            made = _overlap(one.new, suite, one.old, old_suite)
+            made = _overlap(one.new, suite, old, old_suite)
             place = (one.new.experiment, name)
             if made is not None and (place not in found or found[place].introduced < made.introduced):
                 found[place] = made
@@ -141,8 +156,11 @@ def overlaps(paired: Iterable[Paired]) -> list[Overlap]:
 
 
 def _overlap(new: RunSide, suite: SuiteSide, old: RunSide | None, old_suite: SuiteSide | None) -> Overlap | None:
-    after = _hits(new, suite)
-    before = Counter(key for _, key, _ in _hits(old, old_suite)) if old and old_suite else Counter()
+    # Where one side can only be told by its keys, so is the other: else its alike rows would look like new ones.
+    by_text = all(s is None or r is None or _has_texts(r, s) for r, s in ((new, suite), (old, old_suite)))
+    find = _hits if by_text else _key_hits
+    after = find(new, suite)
+    before = Counter(key for _, key, _ in find(old, old_suite)) if old and old_suite else Counter()
     introduced = []
     for number, key, level in after:
         if before[key] > 0:
@@ -162,13 +180,25 @@ def _overlap(new: RunSide, suite: SuiteSide, old: RunSide | None, old_suite: Sui
         same_turn=levels["turn"],
         alike=levels["alike"],
         places=tuple(rows[number] for number, _ in introduced[:20] if number in rows),
+        keys_only=not by_text,
     )
+
+
+def _has_texts(run: RunSide, suite: SuiteSide) -> bool:
+    return suite.planned is not None and run.data.train.path is not None
+
+
+def _key_hits(run: RunSide, suite: SuiteSide) -> list[tuple[int, str, str]]:
+    """Return the same out of the keys of rows alone, for a suite over a held-out part of the data."""
+    rows = run.data.rows or ()
+    asked = {row.prompt for row in rows if suite.part and row.part == suite.part}
+    return [(row.i, row.prompt, "prompt") for row in rows if row.part == "train" and row.prompt in asked]
 
 
 def _hits(run: RunSide, suite: SuiteSide) -> list[tuple[int, str, str]]:
     """Return (row number, key, level) of train rows that repeat an item; the strongest level counts."""
-    if suite.planned is None or run.data.train.path is None:
-        return []
+    assert suite.planned is not None
+    assert run.data.train.path is not None
     asked = item_turns(suite.planned)
     prompts, turns = {t.prompt for t in asked}, {t.turn for t in asked if t.turn}
     alike = {t.alike for t in asked if t.alike}

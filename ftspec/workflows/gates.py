@@ -116,9 +116,9 @@ def _allowed(policy: Policy, changes: Changes) -> Iterator[Gate]:
             continue
         bad = []
         for experiment in changes.experiments:
-            values = experiment.providers if name == "providers" else tuple(experiment.model.split(", "))
+            values = experiment.providers if name == "providers" else experiment.models
             if experiment.name in training:
-                bad += [f"{experiment.name} trains with {value}" for value in values if not allowed(value)]
+                bad += [f"{experiment.name} uses {value}" for value in values if not allowed(value)]
         yield _gate(name, bad, "only " + ", ".join(patterns))
     if policy.trusted_graders is not None:
         trusted = set(policy.trusted_graders)

@@ -8,10 +8,14 @@ from ftspec.runs.known import KnownResult, read_results
 from ftspec.spec.errors import DataError
 from ftspec.workflows.changes import Known
 from ftspec.workflows.pairing import Paired
+from ftspec.workflows.sides import RunSide
 
 
 def known_scores(base: Path, head: Path, paired: Iterable[Paired]) -> Iterator[Known]:
-    """Yield the scores known for runs of the head revision, and for what they replace. A broken file has none."""
+    """Yield the scores on file for the runs of both revisions, old ones first. A broken file has none.
+
+    A suite whose digest changed gives two rows, one a digest: no score ever stands beside one of another digest.
+    """
     rows: dict[tuple[Path, str], tuple[KnownResult, ...]] = {}
 
     def of(folder: Path, name: str) -> tuple[KnownResult, ...]:
@@ -20,30 +24,38 @@ def known_scores(base: Path, head: Path, paired: Iterable[Paired]) -> Iterator[K
         return rows[folder, name]
 
     for found in paired:
-        if found.new is None:
-            continue
-        old_rows = of(base, found.old.experiment) if found.old else ()
-        new_rows = (*of(head, found.new.experiment), *of(base, found.new.experiment))
-        for name, suite in found.new.suites.items():
-            after = _find(new_rows, found.new.train, suite.digest)
-            old_suite = found.old.suites.get(name) if found.old else None
-            comparable = old_suite is not None and old_suite.digest == suite.digest
-            before = _find(old_rows, found.old.train, suite.digest) if found.old and comparable else None
-            one = after or before
-            if one is None:
-                continue
-            yield Known(
-                experiment=found.new.experiment,
-                run=found.new.label,
-                suite=name,
-                metric=one.metric or "",
-                digest=suite.digest,
-                old=before.value if before else None,
-                old_interval=before.ci95 if before else None,
-                new=after.value if after else None,
-                new_interval=after.ci95 if after else None,
-                n=one.n,
-            )
+        old, new = found.old, found.new
+        old_rows = of(base, old.experiment) if old else ()
+        new_rows = (*of(head, new.experiment), *of(base, new.experiment)) if new else ()
+        for name in dict.fromkeys([*(old.suites if old else ()), *(new.suites if new else ())]):
+            one, other = (side.suites.get(name) if side else None for side in (old, new))
+            before = _find(old_rows, old.train, one.digest) if old and one else None
+            after = _find(new_rows, new.train, other.digest) if new and other else None
+            if one is None or other is None or one.digest == other.digest:
+                yield from _row(found.one, name, before, after, comparable=True)
+            else:
+                yield from _row(found.one, name, before, None, comparable=False)
+                yield from _row(found.one, name, None, after, comparable=False)
+
+
+def _row(
+    run: RunSide, suite: str, before: KnownResult | None, after: KnownResult | None, *, comparable: bool
+) -> Iterator[Known]:
+    one = after or before
+    if one is not None:
+        yield Known(
+            experiment=run.experiment,
+            run=run.label,
+            suite=suite,
+            metric=one.metric or "",
+            digest=one.eval or "",
+            old=before.value if before else None,
+            old_interval=before.ci95 if before else None,
+            new=after.value if after else None,
+            new_interval=after.ci95 if after else None,
+            n=one.n,
+            comparable=comparable,
+        )
 
 
 def _read(path: Path) -> tuple[KnownResult, ...]:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.compose import Composed, Point, Project, load
+from ftspec.evals.defaults import fill_arms
 from ftspec.runs.lock import Lock, LockedRun
 from ftspec.spec.digests import train_digest
-from ftspec.spec.errors import DataError
+from ftspec.spec.errors import DataError, Problems
 from ftspec.workflows.identity import engine_identity
 from ftspec.workflows.locking import LockState, _hash, stored_lock
 from ftspec.workflows.locking import lock_state as state_of
@@ -21,6 +22,7 @@ from ftspec.workflows.sides import (
     RunSide,
     SuiteSide,
     grader_code,
+    part_of,
     policy_name,
 )
 
@@ -142,15 +144,19 @@ class _Locked:
 
     def _suite(self, name: str, value: str, point: Point) -> SuiteSide:
         locked = next((suite for suite in self._lock.suites if suite.eval == value), None)
-        suite: Mapping[str, Any] = (point.config.get("evals") or {}).get(name) or {}
-        arms = {**(suite.get("arms") or {"base": {"model": "@base"}}), **(point.config.get("baselines") or {})}
+        suite = point.experiment.evals.get(name)
+        # Which labels there are is not known here, only that a majority answer may be one of the default arms.
+        filled = fill_arms(suite, point.experiment.baselines, {"": 1}, Problems()) if suite is not None else None
+        arms = (filled.arms or {}) if filled is not None else {}
         return SuiteSide(
             name=name,
             digest=value,
             n_items=locked.items if locked else 0,
             items={},
             projection={},
-            baselines=tuple(key for key, arm in arms.items() if arm.get("model") != "@run"),
-            samples=int(suite.get("samples") or 1),
+            baselines=tuple(key for key, arm in arms.items() if arm.model != "@run"),
+            samples=suite.samples if suite is not None else 1,
+            trained_arms=sum(arm.model == "@run" for arm in arms.values()),
+            part=part_of(suite) if suite is not None else "",
             parts=locked.parts if locked else {},
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.workflows.changes import Field, FieldGroup, Kind, Run
 from ftspec.workflows.places import Places
-from ftspec.workflows.sides import RunSide
+from ftspec.workflows.sides import RunSide, SuiteSide
 
 Path = tuple[str | int, ...]
 
@@ -76,10 +76,22 @@ def kind_of(old: RunSide, new: RunSide) -> Kind | None:
     return "metadata" if old.config != new.config else None
 
 
-def describe(found: Paired) -> Run:
-    """Return a changed run as it stands in plan.json."""
+def describe_all(paired: Sequence[Paired]) -> Iterator[Run]:
+    """Yield the changed runs as they stand in plan.json; a training is paid for once, and not where it is there."""
+    trained = {found.old.train: found.old.name for found in reversed(paired) if found.old is not None}
+    for found in paired:
+        if found.kind is None:
+            continue
+        same = trained.get(found.new.train) if found.new is not None and found.kind in ("new", "retrain") else None
+        yield _describe(found, same)
+        if found.new is not None:
+            trained.setdefault(found.new.train, found.new.name)
+
+
+def _describe(found: Paired, same_training: str | None) -> Run:
     assert found.kind is not None
     old, new = found.old, found.new
+    answers = _answers(found)
     return Run(
         experiment=found.one.experiment,
         label=found.one.label,
@@ -95,7 +107,28 @@ def describe(found: Paired) -> Run:
         usd_old=old.usd if old else None,
         usd_new=new.usd if new else None,
         verdicts=bool(old and new and _verdicts(old.config) != _verdicts(new.config)),
+        same_training=same_training,
+        answers=answers,
+        usd_answers=0.0 if not answers or (new is not None and is_free(new)) else None,
     )
+
+
+def _answers(found: Paired) -> int:
+    """Return how many answers scoring the run asks for: those of suites that are not scored under their digest."""
+    if found.new is None:
+        return 0
+    known: Mapping[str, SuiteSide] = {}
+    if found.old is not None and found.old.train == found.new.train:
+        known = found.old.suites
+    wanted = (s for name, s in found.new.suites.items() if name not in known or known[name].digest != s.digest)
+    return sum(suite.n_items * suite.samples * suite.trained_arms for suite in wanted)
+
+
+def is_free(run: RunSide) -> bool:
+    """Tell whether answers cost nothing: the embedded provider's. Other hosts have no price of an answer on file."""
+    from ftspec.providers.profiles import load_profile
+
+    return load_profile(str(run.config["provider"]["profile"])).family == "embedded"
 
 
 def _verdicts(config: Mapping[str, Any]) -> Any:

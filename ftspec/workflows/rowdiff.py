@@ -47,7 +47,7 @@ def diff_rows(old: Iterable[RowFact], new: Iterable[RowFact]) -> RowDiff:
         edited=tuple(edited),
         added=tuple(added),
         removed=tuple(removed),
-        reordered=[r.row for r in order_old] != [r.row for r in order_new],
+        reordered=[(r.row, r.weights) for r in order_old] != [(r.row, r.weights) for r in order_new],
     )
 
 
@@ -86,6 +86,7 @@ def counts(found: RowDiff, old: DataSide, new: DataSide) -> Rows:
         edited=len(found.edited),
         edited_answer=edits.count("answer"),
         edited_system=edits.count("system"),
+        edited_tools=edits.count("tools"),
         reweighted=len(found.reweighted),
         learned_more=more,
         learned_less=less,

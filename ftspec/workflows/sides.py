@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ftspec.compose.points import identity
-from ftspec.spec.suite import Arm
+from ftspec.spec.suite import Arm, Suite
 from ftspec.workflows.plan import Plan, PlannedRun, PlannedSuite
 
 _sorted = msgspec.json.Encoder(order="sorted").encode
@@ -83,6 +83,8 @@ class SuiteSide:
     projection: Mapping[str, Any]
     baselines: tuple[str, ...]
     samples: int
+    trained_arms: int
+    part: str = ""
     planned: PlannedSuite | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
 
@@ -201,9 +203,26 @@ class _Sides:
                 projection=projection(resolved),
                 baselines=tuple(resolved.baseline_arms),
                 samples=resolved.suite.samples,
+                trained_arms=len(resolved.trained_arms),
+                part=part_of(resolved.suite),
                 planned=suite,
             )
         return self._suites[key]
+
+
+def part_of(suite: Suite) -> str:
+    """Return the part of the data whose rows are a suite's items: `test`, `valid`, or empty for a file."""
+    if suite.data.path is not None:
+        return ""
+    return "valid" if suite.data.part == "validation" else "test"
+
+
+def asked_models(run: RunSide) -> list[str]:
+    """Return the model a run trains and those that the arms of its suites ask by name."""
+    arms = [arm for suite in (run.config.get("evals") or {}).values() for arm in (suite.get("arms") or {}).values()]
+    arms += (run.config.get("baselines") or {}).values()
+    named = [str(arm.get("model")) for arm in arms]
+    return [str(run.config.get("model")), *(name for name in named if not name.startswith("@"))]
 
 
 def policy_name(weights: Mapping[str, Any]) -> str:
