@@ -72,7 +72,7 @@ class ReadyRows:
         return self._split(row)
 
     def _from_object(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
-        value = _object(raw, file, line) if isinstance(raw, bytes) else raw
+        value = row_object(raw, file, line) if isinstance(raw, bytes) else raw
         problems: list[Problem] = []
         if self._flag != "weight":
             value = _with_weights(value, self._flag, file, line, problems)
@@ -103,7 +103,8 @@ def _plain(error: Exception) -> str:
     return str(error).replace("`$.", "`").replace(" - at ", ", at ")
 
 
-def _object(raw: bytes, file: str, line: int) -> dict[str, Any]:
+def row_object(raw: bytes, file: str, line: int) -> dict[str, Any]:
+    """Return a raw row as an object. Raises BadRowError."""
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -159,7 +160,7 @@ class TemplateRows:
 
     def __call__(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         """Return the row and its declared metadata. Raises BadRowError with every missing field at once."""
-        scope = _object(raw, file, line) if isinstance(raw, bytes) else raw
+        scope = row_object(raw, file, line) if isinstance(raw, bytes) else raw
         problems: list[Problem] = []
         messages = [_fill(n, recipe, scope, file, line, problems) for n, recipe in enumerate(self._recipes)]
         if problems:

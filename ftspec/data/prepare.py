@@ -10,21 +10,20 @@ import msgspec
 
 from ftspec.data.cache import Cache, content_id
 from ftspec.data.counting import Counting, load_counts
+from ftspec.data.declared import declared
 from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
-from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
 from ftspec.data.parts import Prepared, from_json, part_json
 from ftspec.data.proof import Proof, dead_rules
 from ftspec.data.render import Rendering, part_writers, references
-from ftspec.data.rows import Canonical, RowsBuilder, canonical_tools
+from ftspec.data.rows import Canonical, RowsBuilder
 from ftspec.data.rules import RowRules
 from ftspec.data.sources import InputFile, find_inputs
 from ftspec.data.split import assign, sample
 from ftspec.data.tokens import TokenCounter
 from ftspec.data.weights import compile_rules
 from ftspec.data.writing import PartWriter
-from ftspec.spec.dataset import Dataset, PartFile, Weights
+from ftspec.spec.dataset import Dataset, Source, Weights
 from ftspec.spec.errors import DataError, Problem, SpecError, StorageError
-from ftspec.spec.model import FileRef
 
 CONTRACT = 1  # raise it when the same inputs give other bytes; cached results of older versions are then ignored
 
@@ -56,9 +55,7 @@ class Preparation:
         self.dataset, self.weights, self.root = dataset, weights, root
         self.counter, self.cache, self.limits = counter, cache, limits
         self.rules = compile_rules(weights)
-        self.tools = self._tools()
-        self.messages = self._template()
-        self.fields = self._metadata_fields()
+        self.declared = declared(dataset, weights, root)
 
     def run(self) -> Prepared:
         """Return what is cached, or make it."""
@@ -84,10 +81,7 @@ class Preparation:
         return {
             "contract": CONTRACT,
             "sources": [[i.path, i.sha256, i.format, i.gzip, i.home, i.group] for i in inputs],
-            "messages": [m.model_dump(mode="json") for m in self.messages] if self.messages else None,
-            "tools": self.tools.decode() if self.tools else None,
-            "fields": list(self.fields),
-            "flag": self.weights.field,
+            **self.declared.to_json(),
         }
 
     def _files_parts(self, rows_id: str) -> dict[str, Any]:
@@ -95,45 +89,11 @@ class Preparation:
             "contract": CONTRACT,
             "rows": rows_id,
             "split": self.dataset.split.model_dump(mode="json"),
-            "amounts": [[s.path, s.fraction, s.count] for s in self.dataset.sources],
+            "amounts": [[o.source.path, o.source.fraction, o.source.count] for o in self.declared.origins],
             "weights": self.weights.model_dump(mode="json"),
             "counter": [self.counter.name, self.counter.identity, self.counter.exact],
             "limits": self.limits.to_json(),
         }
-
-    def _tools(self) -> bytes | None:
-        declared: Any = self.dataset.tools
-        if declared is None:
-            return None
-        if isinstance(declared, FileRef):
-            declared = _read_json(self.root, declared, "dataset.tools")
-        try:
-            return canonical_tools(declared)
-        except ValueError as error:
-            raise SpecError("tools", str(error), path="dataset.tools") from None
-
-    def _template(self) -> list[Any] | None:
-        if self.dataset.messages is None:
-            return None
-        made = []
-        for n, message in enumerate(self.dataset.messages):
-            if isinstance(message.content, FileRef):
-                text = _read_text(self.root, message.content, f"dataset.messages[{n}].content")
-                message = message.model_copy(update={"content": text})
-            made.append(message)
-        return made
-
-    def _metadata_fields(self) -> tuple[str, ...]:
-        """Return the fields kept beside a row: declared ones, what the split goes by, what rules look at."""
-        by = self.dataset.split.by
-        used = [] if by in ("prompt", "row", "first_user") else [by]
-        used += [name for rule in self.weights.rules for name in rule.match.row or ()]
-        return tuple(dict.fromkeys([*self.dataset.metadata, *used]))
-
-    def _mapper(self) -> Mapper:
-        if self.messages is not None:
-            return TemplateRows(self.messages, self.fields, self.tools)
-        return ReadyRows(self.fields, self.weights.field)
 
     def _rows(self, inputs: Sequence[InputFile], rows_id: str, *, use_cache: bool) -> tuple[Canonical, Any, Any, bool]:
         """Return the canonical rows and token counts, from the cache where both are there."""
@@ -146,9 +106,9 @@ class Preparation:
         counting = Counting(self.counter)
         entry = self.cache.create("rows", rows_id)
         try:
-            metadata = entry.path("metadata.jsonl") if self.fields else None
-            builder = RowsBuilder(entry.path("canonical.jsonl"), metadata, counting, self.tools)
-            canonical = builder.build(inputs, self._mapper())
+            metadata = entry.path("metadata.jsonl") if self.declared.fields else None
+            builder = RowsBuilder(entry.path("canonical.jsonl"), metadata, counting, self.declared.tools)
+            canonical = builder.build(inputs, self.declared.mapper(), self.declared.screens())
             canonical.index.save(entry.path("index"))
             entry.commit({"row_format": canonical.row_format, "rows_of": canonical.rows_of})
         except BaseException:
@@ -164,6 +124,7 @@ class Preparation:
     ) -> Prepared:
         parts = self._parts(inputs, canonical)
         entry = self.cache.create("files", files_id)
+        writers: dict[int, PartWriter] = {}
         try:
             names = {name: entry.path(f"{name}.jsonl") for name in ("train", "valid", "test")}
             records = entry.path("rows.jsonl")
@@ -190,6 +151,8 @@ class Preparation:
             }
             return from_json(json.loads(json.dumps(body)), entry.commit(body))
         except BaseException:
+            for writer in writers.values():
+                writer.discard()
             entry.abandon()
             raise
 
@@ -198,11 +161,11 @@ class Preparation:
         index = canonical.index
         codes = {"train": TRAIN, "valid": VALID, "test": TEST}
         homes = bytearray(codes[inputs[source].home] for source in index.source)
-        for group, source in enumerate(self.dataset.sources):
-            if source.fraction is None and source.count is None:
+        for group, origin in enumerate(self.declared.origins):
+            if origin.source.fraction is None and origin.source.count is None:
                 continue
             among = [row for row, file in enumerate(index.source) if inputs[file].group == group]
-            sample([index.key(row) for row in range(len(index))], among, source, homes)
+            sample([index.key(row) for row in range(len(index))], among, origin.source, homes)
         return bytes(assign(self._split_keys(inputs, canonical), bytes(homes), self.dataset.split))
 
     def _split_keys(self, inputs: Sequence[InputFile], canonical: Canonical) -> list[bytes]:
@@ -242,7 +205,7 @@ class Preparation:
             rendering.issues.add(Problem("n_rows", message, "dataset"))
         asked = (("validation", VALID, self.dataset.split.validation), ("test", TEST, self.dataset.split.test))
         for name, code, amount in asked:
-            if amount is None or isinstance(amount, PartFile):
+            if amount is None or isinstance(amount, Source):
                 continue
             rows = sum(1 for part in parts if part == code)
             if rows == 0:
@@ -315,19 +278,3 @@ def _first_users(canonical: Canonical) -> Iterator[bytes]:
             row = msgspec.json.decode(line)
             messages = row.get("messages") or [{"role": "user", "content": row.get("prompt")}]
             yield encode(next((m.get("content") for m in messages if m["role"] == "user"), None))
-
-
-def _read_text(root: Path, reference: FileRef, where: str) -> str:
-    try:
-        return (root / reference.file).read_text("utf-8").removesuffix("\n")
-    except FileNotFoundError:
-        raise SpecError("missing_file", f"{reference.file} does not exist", path=f"{where}.file") from None
-    except UnicodeDecodeError:
-        raise SpecError("not_utf8", f"{reference.file} is not UTF-8", path=f"{where}.file") from None
-
-
-def _read_json(root: Path, reference: FileRef, where: str) -> Any:
-    try:
-        return json.loads(_read_text(root, reference, where))
-    except ValueError as error:
-        raise SpecError("json", f"{reference.file}: {error}", path=where, file=reference.file) from None

@@ -19,6 +19,7 @@ from ftspec.data.index import ANSWER, KEY, NO_ANSWER, RowIndex
 from ftspec.data.issues import Issues, TooManyBadRowsError
 from ftspec.data.messages import BadRowError, Mapper
 from ftspec.data.readers import ReadError, read
+from ftspec.data.screen import Screen
 from ftspec.data.sources import InputFile
 from ftspec.spec.errors import Problem, StorageError
 
@@ -53,8 +54,11 @@ class RowsBuilder:
         self._lines_path, self._metadata_path = lines, metadata
         self._offset = 0
 
-    def build(self, inputs: Sequence[InputFile], mapper: Mapper) -> Canonical:
-        """Read everything. Raises DataError with the problems of all rows, StorageError where the disk refuses."""
+    def build(self, inputs: Sequence[InputFile], mapper: Mapper, screens: Sequence[Screen]) -> Canonical:
+        """Read everything; `screens` has one entry a source.
+
+        Raises DataError with the problems of all rows, StorageError where the disk refuses.
+        """
         rows_of: list[int] = []
         try:
             with self._lines_path.open("wb", _BUFFER) as lines:
@@ -62,7 +66,7 @@ class RowsBuilder:
                 try:
                     for number, source in enumerate(inputs):
                         before = len(self.index)
-                        self._read_source(number, source, mapper, lines, metadata)
+                        self._read_source(number, source, mapper, screens[source.group], lines, metadata)
                         rows_of.append(len(self.index) - before)
                 finally:
                     if metadata is not None:
@@ -71,19 +75,26 @@ class RowsBuilder:
             self.issues.raise_all(gave_up=True)
         except OSError as error:
             raise StorageError.of(error, self._lines_path) from error
+        for screen in screens:
+            for problem in screen.problems():
+                self.issues.add(problem)
         self.issues.raise_all()
         if self._counting is not None:
             self._counting.flush()
         return Canonical(self.index, self._lines_path, self._metadata_path, self.row_format or "chat", rows_of)
 
-    def _read_source(self, number: int, source: InputFile, mapper: Mapper, lines: Any, metadata: Any) -> None:
-        before = len(self.index)
+    def _read_source(
+        self, number: int, source: InputFile, mapper: Mapper, screen: Screen, lines: Any, metadata: Any
+    ) -> None:
+        before, skipped = len(self.index), screen.skipped
         bad = self.issues.bad_rows
         try:
             for line, raw in read(source):
                 try:
                     if isinstance(raw, Problem):
                         raise BadRowError([raw])
+                    if not screen.keeps(raw, source.path, line):
+                        continue
                     row, extra = mapper(raw, source.path, line)
                     data = self._add(row, source.path, line)
                 except BadRowError as error:
@@ -99,7 +110,7 @@ class RowsBuilder:
                     metadata.write(encode(extra) + b"\n")
         except ReadError as failure:
             self.issues.add_row([failure.problem])
-        if len(self.index) == before and self.issues.bad_rows == bad:
+        if len(self.index) == before and self.issues.bad_rows == bad and screen.skipped == skipped:
             self.issues.add(Problem("empty_file", f"{source.path} holds no rows", f"{source.where}.path", source.path))
 
     def _add(self, row: ChatRow | CompletionRow, file: str, line: int) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ftspec.data.cache import Cache, content_id
-from ftspec.spec.dataset import Dataset, PartFile, Source
+from ftspec.spec.dataset import Dataset, Source
 from ftspec.spec.errors import DataError, Problem, UnsafeError
 from ftspec.storage import sha256_file
 
@@ -22,7 +22,10 @@ _TICK = 20_000_000  # ns; a file written within one tick of its digest could cha
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to read. `where` is the spec path of its source, `group` its number, `home` the part it is bound to."""
+    """One file to read.
+
+    `where` is the spec path of its source, `group` its number in `origins`, `home` the part it is bound to.
+    """
 
     path: str
     real: Path
@@ -35,27 +38,34 @@ class InputFile:
     home: Home = "train"
 
 
+@dataclass(frozen=True)
+class Origin:
+    """One source as the spec names it: its place there, and the part its rows are bound to (`train`: to be divided)."""
+
+    source: Source
+    where: str
+    home: Home = "train"
+
+
+def origins(dataset: Dataset) -> list[Origin]:
+    """Return every source of a data set in order, parts with files of their own last."""
+    found = [Origin(source, f"dataset.sources[{n}]") for n, source in enumerate(dataset.sources)]
+    split = dataset.split
+    parts: tuple[tuple[str, Home, Any], ...] = (("validation", "valid", split.validation), ("test", "test", split.test))
+    return found + [Origin(part, f"dataset.split.{key}", home) for key, home, part in parts if isinstance(part, Source)]
+
+
 def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
-    """Return the files of `dataset`, globs in sorted order, part files last.
+    """Return the files of `dataset`, globs in sorted order, in the order of `origins`.
 
     Raises DataError with every missing, empty or altered file at once, UnsafeError for a path outside `root`.
     """
     problems: list[Problem] = []
     found: list[InputFile] = []
-    wanted: list[tuple[Source, str, Home]] = [
-        (source, f"dataset.sources[{n}]", "train") for n, source in enumerate(dataset.sources)
-    ]
-    split = dataset.split
-    homes: tuple[tuple[str, Home, Any], ...] = (
-        ("validation", "valid", split.validation),
-        ("test", "test", split.test),
-    )
-    for key, home, part in homes:
-        if isinstance(part, PartFile):
-            wanted.append((Source(path=part.path), f"dataset.split.{key}", home))
-    for group, (source, where, home) in enumerate(wanted):
-        for path in _expand(source.path, root, where, problems):
-            made = _input(path, source, root, cache, (where, group, home), problems)
+    for group, origin in enumerate(origins(dataset)):
+        place = (origin.where, group, origin.home)
+        for path in _expand(origin.source.path, root, origin.where, problems):
+            made = _input(path, origin.source, root, cache, place, problems)
             found += [made] if made else []
     if problems:
         raise DataError.many(problems)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftspec.data.index import DROPPED, TEST, TRAIN, VALID
-from ftspec.spec.dataset import PartFile, Source, Split
+from ftspec.spec.dataset import Source, Split
 
 
 def threshold(share: float) -> int:
@@ -53,7 +53,7 @@ def assign(keys: Sequence[bytes], homes: bytes, split: Split) -> bytearray:
     parts = bytearray(homes)
     plan: tuple[tuple[int, str, Any], ...] = ((TEST, "test", split.test), (VALID, "validation", split.validation))
     for code, purpose, amount in plan:
-        if amount is None or isinstance(amount, PartFile):
+        if amount is None or isinstance(amount, Source):
             continue
         among = [row for row, part in enumerate(parts) if part == TRAIN]
         chosen = choose(keys, among, amount, purpose, split.salt)
@@ -64,16 +64,12 @@ def assign(keys: Sequence[bytes], homes: bytes, split: Split) -> bytearray:
 
 
 def sample(row_keys: Sequence[bytes], among: Sequence[int], source: Source, parts: bytearray) -> None:
-    """Keep the declared share or count of a source's rows, by the hash of the row, and mark the others as dropped."""
-    amount: float | int | None = source.count if source.fraction is None else source.fraction
-    if amount is None or (amount == 1.0 and source.fraction is not None):
-        return
-    purpose = f"source:{source.path}"
-    if isinstance(amount, float):
-        below = threshold(amount)
-        dropped = [row for row in among if draw(row_keys[row], purpose, "") >= below]
-    else:
-        order = sorted(among, key=lambda row: (draw(row_keys[row], purpose, ""), row_keys[row], row))
-        dropped = order[amount:]
-    for row in dropped:
+    """Keep the declared share of a source's rows, of those at most the count, and mark the others as dropped.
+
+    Both go by the same hash of the row, so a smaller share or count is a part of a greater one.
+    """
+    below = threshold(source.fraction) if source.fraction is not None else 2**64
+    drawn = sorted((draw(row_keys[row], f"source:{source.path}", ""), row_keys[row], row) for row in among)
+    kept = [row for u, _, row in drawn if u < below][: source.count]
+    for row in set(among).difference(kept):
         parts[row] = DROPPED

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.data.chat import ROLE, Assistant, text_of
 from ftspec.data.rules import RowRules
+from ftspec.data.selection import same
 from ftspec.spec.dataset import Match, Preset, WeightRule, Weights
 from ftspec.spec.errors import DataError, Problem, SpecError
 
@@ -97,7 +98,7 @@ def _tests(rule: WeightRule) -> list[Test]:
         tests.append(lambda n, message, letters, row: any(c.function.name == match.tool_name for c in _calls(message)))
     if match.row is not None:
         wanted = dict(match.row)
-        tests.append(lambda n, message, letters, row: all(k in row and _same(row[k], v) for k, v in wanted.items()))
+        tests.append(lambda n, message, letters, row: all(k in row and same(row[k], v) for k, v in wanted.items()))
     if match.content_contains is not None:
         needle = match.content_contains
         tests.append(lambda n, message, letters, row: needle in text_of(message.content))
@@ -108,10 +109,6 @@ def _tests(rule: WeightRule) -> list[Test]:
 
 def _calls(message: Any) -> Any:
     return (message.tool_calls or ()) if type(message) is Assistant else ()
-
-
-def _same(left: Any, right: Any) -> bool:
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
 def _turn_test(turn: int | str) -> Test:

@@ -46,6 +46,11 @@ class PartWriter:
         while view:
             view = view[self._stream.write(view) :]
 
+    def discard(self) -> None:
+        """Close the file without what waits; harmless when closed."""
+        self._waiting.clear()
+        self._stream.close()
+
     def close(self) -> None:
         """Write what waits and close the file."""
         self.flush()

@@ -14,15 +14,23 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
+Scalar = str | int | float | bool | None
+Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1)]
+
+
 class Source(Strict):
-    """One place rows come from. Paths are relative to the project root; `*` makes a glob, read in sorted order."""
+    """One place rows come from. Paths are relative to the project root; `*` makes a glob, read in sorted order.
+
+    Of the rows that meet `where`, `fraction` or `count` keeps a part, chosen by a hash; rows are checked by `schema`.
+    """
 
     path: Annotated[str, Field(min_length=1)]
     format: Literal["auto", "jsonl", "json", "csv"] = "auto"
+    where: Annotated[dict[str, Wanted], Field(min_length=1)] | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     count: Count | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    contract: Annotated[dict[str, Any] | FileRef | None, Field(alias="schema")] = None
+    contract: Annotated[FileRef | dict[str, Any] | None, Field(alias="schema", union_mode="left_to_right")] = None
 
 
 class TemplateMessage(Strict):
@@ -49,17 +57,14 @@ class TemplateMessage(Strict):
         return self
 
 
-class PartFile(Strict):
-    """A part of the data that lies in a file of its own."""
-
-    path: Annotated[str, Field(min_length=1)]
-
-
 class Split(Strict):
-    """How rows are divided. Below 1 a share, an integer a count; a stable hash of the key decides, never an order."""
+    """How rows are divided. Below 1 a share, an integer a count; a stable hash of the key decides, never an order.
 
-    validation: Share | Count | PartFile | None = None
-    test: Share | Count | PartFile | None = None
+    A part that lies in files of its own is a source: `test: {path: data/test.csv}`.
+    """
+
+    validation: Share | Count | Source | None = None
+    test: Share | Count | Source | None = None
     by: str = "prompt"
     salt: Annotated[str, Field(max_length=48)] = ""
 

@@ -131,13 +131,17 @@ WORDS: dict[str, Words] = {
         },
     ),
     "Source": Words(
-        "`dataset.sources[]`",
+        "`dataset.sources[]`, `dataset.split.validation`, `dataset.split.test`",
         {"dataset": {"sources": [{"path": "data/rows.jsonl", HERE: None}]}},
         {
             "path": ("A file or glob, relative to the project.", "path: data/*.jsonl"),
             "format": ("By the file's name (`auto`), or said.", "format: jsonl"),
-            "fraction": ("Use this share of the rows, chosen by a hash.", "fraction: 0.5"),
-            "count": ("Use so many rows, chosen by a hash.", "count: 200"),
+            "where": (
+                "Use rows whose field has this value, or one of a list; equality on raw values.",
+                "where: {category: [card_arrival, cash_withdrawal], lang: en}",
+            ),
+            "fraction": ("Use this share of the rows, chosen by a hash of each.", "fraction: 0.5"),
+            "count": ("Use so many rows at most (of the share, beside `fraction`), chosen by a hash.", "count: 200"),
             "sha256": ("Refuse the file if its bytes are others.", f"sha256: {'0a' * 32}"),
             "schema": (
                 "A JSON Schema that every raw row must meet, in place or as a file.",
@@ -164,11 +168,6 @@ WORDS: dict[str, Words] = {
             ),
             "weight": ("1 learns the message, 0 does not.", "weight: 0"),
         },
-    ),
-    "PartFile": Words(
-        "`dataset.split.validation`, `dataset.split.test`",
-        {"dataset": {"sources": [{"path": "data/rows.jsonl"}], "split": {"test": {HERE: None}}}},
-        {"path": ("The file that is this part.", "path: data/held_out.jsonl")},
     ),
     "Split": Words(
         "`dataset.split`",

@@ -1,0 +1,118 @@
+"""What a data set declares beside its files, read and checked: template, tools, schemas, fields kept beside a row."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
+from ftspec.data.rows import canonical_tools
+from ftspec.data.screen import Screen, screens
+from ftspec.data.sources import Origin, origins
+from ftspec.spec.dataset import Dataset, TemplateMessage, Weights
+from ftspec.spec.errors import SpecError
+from ftspec.spec.model import FileRef
+
+
+@dataclass(frozen=True)
+class Declared:
+    """`messages` with their texts read, or None for ready rows; `tools` as canonical JSON; one schema an origin.
+
+    `fields` are kept beside a row: declared metadata, what the split goes by, what rules look at, and of ready rows
+    what `where` looks at, since such rows may hold no other key.
+    """
+
+    origins: list[Origin]
+    contracts: list[Any]
+    messages: list[TemplateMessage] | None
+    tools: bytes | None
+    fields: tuple[str, ...]
+    flag: str
+
+    def mapper(self) -> Mapper:
+        """Return what makes messages of raw rows."""
+        if self.messages is not None:
+            return TemplateRows(self.messages, self.fields, self.tools)
+        return ReadyRows(self.fields, self.flag)
+
+    def screens(self) -> list[Screen]:
+        """Return what each source's rows go through first. Raises SpecError for a schema that is none."""
+        return screens(self.origins, self.contracts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything that decides the rows, as plain JSON, for cache ids."""
+        return {
+            "where": [origin.source.where for origin in self.origins],
+            "schemas": self.contracts,
+            "messages": [m.model_dump(mode="json") for m in self.messages] if self.messages else None,
+            "tools": self.tools.decode() if self.tools else None,
+            "fields": list(self.fields),
+            "flag": self.flag,
+        }
+
+
+def declared(dataset: Dataset, weights: Weights, root: Path) -> Declared:
+    """Read what `dataset` names. Raises SpecError for files that are missing or hold something else."""
+    found = origins(dataset)
+    messages = _template(dataset, root)
+    return Declared(
+        origins=found,
+        contracts=[_contract(origin, root) for origin in found],
+        messages=messages,
+        tools=_tools(dataset, root),
+        fields=_fields(dataset, weights, found if messages is None else []),
+        flag=weights.field,
+    )
+
+
+def _contract(origin: Origin, root: Path) -> Any:
+    schema = origin.source.contract
+    return _read_json(root, schema, f"{origin.where}.schema") if isinstance(schema, FileRef) else schema
+
+
+def _tools(dataset: Dataset, root: Path) -> bytes | None:
+    given: Any = dataset.tools
+    if given is None:
+        return None
+    if isinstance(given, FileRef):
+        given = _read_json(root, given, "dataset.tools")
+    try:
+        return canonical_tools(given)
+    except ValueError as error:
+        raise SpecError("tools", str(error), path="dataset.tools") from None
+
+
+def _template(dataset: Dataset, root: Path) -> list[TemplateMessage] | None:
+    if dataset.messages is None:
+        return None
+    made = []
+    for n, message in enumerate(dataset.messages):
+        if isinstance(message.content, FileRef):
+            text = _read_text(root, message.content, f"dataset.messages[{n}].content")
+            message = message.model_copy(update={"content": text})
+        made.append(message)
+    return made
+
+
+def _fields(dataset: Dataset, weights: Weights, ready: list[Origin]) -> tuple[str, ...]:
+    by = dataset.split.by
+    used = [] if by in ("prompt", "row", "first_user") else [by]
+    used += [name for rule in weights.rules for name in rule.match.row or ()]
+    used += [name for origin in ready for name in origin.source.where or () if name not in ("prompt", "completion")]
+    return tuple(dict.fromkeys([*dataset.metadata, *used]))
+
+
+def _read_text(root: Path, reference: FileRef, where: str) -> str:
+    try:
+        return (root / reference.file).read_text("utf-8").removesuffix("\n")
+    except FileNotFoundError:
+        raise SpecError("missing_file", f"{reference.file} does not exist", path=f"{where}.file") from None
+    except UnicodeDecodeError:
+        raise SpecError("not_utf8", f"{reference.file} is not UTF-8", path=f"{where}.file") from None
+
+
+def _read_json(root: Path, reference: FileRef, where: str) -> Any:
+    try:
+        return json.loads(_read_text(root, reference, where))
+    except ValueError as error:
+        raise SpecError("json", f"{reference.file}: {error}", path=where, file=reference.file) from None
