@@ -9,7 +9,7 @@ from ftspec.engine.job import Job, slots
 from ftspec.spec.errors import StorageError
 from ftspec.storage import is_locked
 
-_children: list[int] = []
+_children: set[int] = set()
 
 
 def launch(job_dir: Path) -> None:
@@ -31,18 +31,18 @@ def launch(job_dir: Path) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         command = [sys.executable, "-m", "ftspec.engine.worker", str(job_dir.absolute())]
         streams = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-        _children.append(os.posix_spawn(sys.executable, command, environment(), file_actions=streams, setpgroup=0))
+        _children.add(os.posix_spawn(sys.executable, command, environment(), file_actions=streams, setpgroup=0))
         os.close(null)
     finally:
         os.close(log)
 
 
 def _reap() -> None:
-    """Take note of children that have ended, so that they leave the process table."""
+    """Take note of children that have ended, so that they leave the process table. Threads may do so at once."""
     for pid in list(_children):
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0] == pid
         except ChildProcessError:
             ended = True
         if ended:
-            _children.remove(pid)
+            _children.discard(pid)

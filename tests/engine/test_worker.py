@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ftspec.engine.environment import environment
 from ftspec.engine.job import slot_count
-from ftspec.engine.launch import launch
+from ftspec.engine.launch import _children, _reap, launch
 from ftspec.storage import FileLock, is_locked
 from ftspec.wire.results_csv import parse_results
 
@@ -242,6 +243,19 @@ def test_no_job_is_stranded_and_slots_bound_the_workers(jobs):
     assert most <= slot_count()
     assert len({jobs.state(folder)["weights_digest"] for folder in folders}) == 1
     assert {jobs.state(folder)["attempts"] for folder in folders} == {1}
+
+
+def test_threads_may_start_workers_at_once(jobs):
+    ended = [subprocess.Popen([sys.executable, "-c", ""]) for _ in range(40)]
+    for child in ended:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    _children.update(child.pid for child in ended)
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(_reap) for _ in range(64)]:
+            done.result()
+    assert not _children & {child.pid for child in ended}
+    for child in ended:
+        child.returncode = 0  # reaped above
 
 
 def test_two_workers_never_share_a_job(jobs):
