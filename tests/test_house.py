@@ -18,6 +18,7 @@ ROOMS = [
     "providers",
     "evals",
     "runs",
+    "forges",
     "workflows",
     "report",
     "cli",

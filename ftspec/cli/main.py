@@ -27,6 +27,7 @@ MORE = {
     "compose": "the resolved experiment; --where names file and line of each value",
     "lock": "write or check experiments/NAME.lock.json and NAME.results.json",
     "diff": "what changed between two git revisions: runs, cost, data, evals",
+    "comment": "post a plan as one comment on its pull request, on GitHub or GitLab",
     "verify": "is every sealed file still what it was",
     "reproduce": "do a run again and judge: the same result, or the reason why not",
     "doctor": "environment, keys, providers and their dates",

@@ -34,8 +34,8 @@ def change_lines(changes: Changes, *, colour: bool) -> Iterator[str]:
 
 
 def _safe(text: str, most: int = 400) -> str:
-    """Escape what could drive a terminal, or a CI runner that obeys its log (`##[command]`)."""
-    return shorten(visible(text), most).replace("##[", "\\x23\\x23[")
+    """Escape what could drive a terminal, or a CI runner that obeys its log."""
+    return shorten(visible(text), most)
 
 
 def _line(name: str, text: str, colour: bool) -> str:

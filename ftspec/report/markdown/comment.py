@@ -4,13 +4,14 @@ GitHub takes 65,536 characters a comment and 1 MiB a step summary
 (https://docs.github.com/en/rest/issues/comments, https://docs.github.com/en/actions/reference/workflow-commands).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from ftspec.report import words
 from ftspec.report.markdown.escape import code, fenced, scrubbed
 from ftspec.report.style import usd
-from ftspec.workflows.changes import Changes, Data, FieldGroup, Known, Run, Suite
+from ftspec.workflows.changes import Changes, Data, FieldGroup, Known, Run, Side, Suite
 
 MARKER = "<!-- ftspec:plan v1 key={key}"
 MAX_CHARACTERS, MAX_BYTES = 60_000, 200_000
@@ -19,11 +20,19 @@ _SIGN = {"new": "➕", "removed": "➖", "retrain": "🔁", "re-score": "📏", 
 _LEVELS = 6
 
 
+def marker_start(changes: Changes) -> str:
+    """Return how the first line begins, by which the comment is found again."""
+    key = "".join(c for c in changes.key if c.isascii() and (c.isalnum() or c in "._-"))[:60]
+    return f"{MARKER.format(key=key)} "
+
+
 def marker(changes: Changes) -> str:
-    """Return the first line, by which the comment is found again."""
-    head, base = (changes.head.commit or "worktree")[:40], (changes.base.commit or "worktree")[:40]
-    key = "".join(c for c in changes.key if c.isalnum() or c in "._-")[:60]
-    return f"{MARKER.format(key=key)} head={head} base={base} -->"
+    """Return the first line: an HTML comment, which is not shown."""
+    return f"{marker_start(changes)}head={_commit(changes.head)} base={_commit(changes.base)} -->"
+
+
+def _commit(side: Side) -> str:
+    return side.commit if side.commit and re.fullmatch("[0-9a-f]{40,64}", side.commit) else "worktree"
 
 
 def comment(
@@ -43,9 +52,9 @@ def comment(
     return text
 
 
-def summary(changes: Changes) -> str:
+def summary(changes: Changes, *, unverified: bool = False) -> str:
     """Return the same for a step summary, which may be larger."""
-    return comment(changes, characters=SUMMARY, size=SUMMARY)
+    return comment(changes, characters=SUMMARY, size=SUMMARY, unverified=unverified)
 
 
 class _Comment:

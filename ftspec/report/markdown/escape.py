@@ -11,8 +11,11 @@ _RUNS = re.compile("`+")
 
 
 def visible(text: str) -> str:
-    """Write characters that are not seen, or that turn text around, as escapes; newlines too."""
-    return "".join(_shown(character) for character in text)
+    """Write characters that are not seen, or that turn text around, as escapes; newlines too.
+
+    `##[` is escaped since runners of CI obey it anywhere in a log (`##[add-mask]`).
+    """
+    return "".join(_shown(character) for character in text).replace("##[", "\\x23\\x23[")
 
 
 def _shown(character: str) -> str:
