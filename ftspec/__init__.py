@@ -9,15 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftspec.api import load, plan, run, run_async
+    from ftspec.compose import Composed, Point
     from ftspec.spec.errors import FtspecError, Problem
+    from ftspec.workflows.plan import Plan
+    from ftspec.workflows.results import Results
+    from ftspec.workflows.run import RunOptions
 
-__all__ = ["FtspecError", "Problem", "load", "plan", "run", "run_async"]
+__all__ = [
+    "Composed",
+    "FtspecError",
+    "Plan",
+    "Point",
+    "Problem",
+    "Results",
+    "RunOptions",
+    "load",
+    "plan",
+    "run",
+    "run_async",
+]
 
 _HOMES = {
     "load": "ftspec.api",
     "plan": "ftspec.api",
     "run": "ftspec.api",
     "run_async": "ftspec.api",
+    "Composed": "ftspec.compose",
+    "Point": "ftspec.compose",
+    "Plan": "ftspec.workflows.plan",
+    "Results": "ftspec.workflows.results",
+    "RunOptions": "ftspec.workflows.run",
     "FtspecError": "ftspec.spec.errors",
     "Problem": "ftspec.spec.errors",
 }

@@ -3,19 +3,20 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ftspec.spec.errors import UsageError
+from ftspec.spec.errors import FtspecError, Problem, UnsafeError, UsageError
 
 if TYPE_CHECKING:
     from ftspec.compose import Project
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 _OVERRIDE = re.compile(r"^[~+]|=")
 
 
@@ -39,11 +40,18 @@ def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def _words(metavar: str) -> Callable[[F], F]:
+    return click.argument("words", nargs=-1, metavar=metavar, shell_complete=complete_words, type=click.UNPROCESSED)
+
+
 def experiment_argument(command: F) -> F:
     """Add `[EXPERIMENT] [OVERRIDES]...`; an override holds `=` or starts with `~` or `+`."""
-    return click.argument(
-        "words", nargs=-1, metavar="[EXPERIMENT] [OVERRIDES]...", shell_complete=complete_words, type=click.UNPROCESSED
-    )(command)
+    return _words("[EXPERIMENT] [OVERRIDES]...")(command)
+
+
+def experiments_argument(command: F) -> F:
+    """Add `[EXPERIMENT]... [OVERRIDES]...` for verbs that take several experiments."""
+    return _words("[EXPERIMENT]... [OVERRIDES]...")(command)
 
 
 def json_option(command: F) -> F:
@@ -58,27 +66,73 @@ def current_project() -> "Project":
     return Project.find(Path.cwd())
 
 
-def parse_target(words: Sequence[str]) -> Target:
-    """Read `[EXPERIMENT] [OVERRIDES]`. Without a name the project's only experiment is meant."""
+def parse_targets(words: Sequence[str]) -> tuple[Target, ...]:
+    """Read `[EXPERIMENT]... [OVERRIDES]`: names apart or joined by commas, each with all the overrides.
+
+    Without a name the project's only experiment is meant.
+    """
     project = current_project()
-    names = [word for word in words if not _OVERRIDE.search(word)]
+    names = [name for word in words if not _OVERRIDE.search(word) for name in word.split(",") if name]
     overrides = tuple(word for word in words if _OVERRIDE.search(word))
-    if len(names) > 1:
-        raise UsageError(
-            "two_experiments",
-            f"one experiment at a time, not {' and '.join(names)}",
-            fix="overrides are written key=value",
-        )
-    if names:
-        return Target(project, project.name_of(names[0]), overrides)
     known = project.experiment_names()
-    if len(known) == 1:
-        return Target(project, known[0], overrides)
-    if not known:
+    if not names and not known:
         raise UsageError(
             "no_experiment", f"{project.experiments} holds no experiment", fix="start one with `ftspec init`"
         )
-    raise UsageError("which_experiment", "say which experiment", fix="one of: " + ", ".join(known))
+    if not names and len(known) > 1:
+        raise UsageError("which_experiment", "say which experiment", fix="one of: " + ", ".join(known))
+    found = dict.fromkeys(project.name_of(name) for name in names or known)
+    return tuple(Target(project, name, overrides) for name in found)
+
+
+def parse_target(words: Sequence[str]) -> Target:
+    """Read `[EXPERIMENT] [OVERRIDES]` for verbs that look at one experiment."""
+    targets = parse_targets(words)
+    if len(targets) > 1:
+        raise UsageError(
+            "two_experiments",
+            f"one experiment at a time, not {' and '.join(target.name for target in targets)}",
+            fix="overrides are written key=value",
+        )
+    return targets[0]
+
+
+def of_each(targets: Sequence[Target], do: Callable[[Target], T]) -> list[T]:
+    """Do something for each experiment and return what it gave; problems of all of them are raised together."""
+    done, error = gathered(targets, do)
+    if error is not None:
+        raise error
+    return done
+
+
+def gathered(targets: Sequence[Target], do: Callable[[Target], T]) -> tuple[list[T], FtspecError | None]:
+    """Do something for each experiment: return what it gave where it went well, and one error for all the others.
+
+    A problem of the command line that only some of the experiments have says which.
+    """
+    done: list[T] = []
+    failed: list[tuple[str, FtspecError]] = []
+    for target in targets:
+        try:
+            done.append(do(target))
+        except FtspecError as error:
+            failed.append((target.name, error))
+    if len(failed) == len(targets) == 1:
+        return [], failed[0][1]
+    having: dict[Problem, list[str]] = {}
+    for name, found in failed:
+        for problem in found.problems:
+            having.setdefault(problem, []).append(name)
+    if not failed:
+        return done, None
+    kind = next((type(found) for _, found in failed if isinstance(found, UnsafeError)), type(failed[0][1]))
+    return done, kind.many(_in_some(problem, names, len(targets)) for problem, names in having.items())
+
+
+def _in_some(problem: Problem, names: Sequence[str], targets: int) -> Problem:
+    if len(names) == targets or problem.line:
+        return problem
+    return replace(problem, message=f"{problem.message} (in {', '.join(names)})")
 
 
 def echo_json(value: Any) -> None:

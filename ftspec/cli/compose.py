@@ -15,13 +15,14 @@ def command(words: tuple[str, ...], show_where: bool, label: str | None, as_json
     """Print YAML, JSON, or the table of sites."""
     import yaml
 
-    from ftspec.compose import load, where
+    import ftspec.api as api
+    from ftspec.compose import where
     from ftspec.report.problems import visible
     from ftspec.report.style import columns, paint
     from ftspec.workflows.choose import point_of
 
     target = parse_target(words)
-    composed = load(target.project, target.name, target.overrides)
+    composed = api.load(target.name, target.overrides, project=target.project.root)
     point = point_of(composed, label) if label else None
     config = point.config if point else composed.config
     if show_where:

@@ -1,17 +1,21 @@
 """`ftspec run`: do the plan; the same command resumes it."""
 
-import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
-from ftspec.cli.arguments import Target, echo_json, experiment_argument, json_option, parse_target
+from ftspec.cli.arguments import Target, echo_json, experiments_argument, json_option, of_each, parse_targets
 from ftspec.cli.terminal import err_colour, is_live, out_colour
+
+if TYPE_CHECKING:
+    from ftspec.workflows.plan import Plan
+    from ftspec.workflows.results import Results
 
 _PARTS = ("data", "baselines", "train", "evals")
 
 
 @click.command(help="Do what `plan` shows. Stop it any time: the same command goes on and never does a job twice.")
-@experiment_argument
+@experiments_argument
 @click.option("--only", multiple=True, type=click.Choice(_PARTS), help="Do just this part (may be repeated).")
 @click.option("--yes", is_flag=True, help="Agree to the cost of paid jobs.")
 @click.option("--accept-unknown", is_flag=True, help="Go on where a price is unknown.")
@@ -27,45 +31,65 @@ def command(
     save: bool,
     as_json: bool,
 ) -> int:
-    """Run the plan and print the table of scores."""
+    """Run the plans, one experiment after the other, and print each table of scores."""
+    import ftspec.api as api
     from ftspec.report.problems import problem_lines
     from ftspec.report.progress import display
-    from ftspec.report.results import result_lines
     from ftspec.spec.errors import Exit
-    from ftspec.workflows.locking import require_lock, write_lock
-    from ftspec.workflows.plan import make_plan
-    from ftspec.workflows.results import collect
-    from ftspec.workflows.run import ALL_PARTS, RunOptions, execute
+    from ftspec.workflows.locking import require_lock
+    from ftspec.workflows.run import ALL_PARTS, RunOptions, check_budget
 
-    target = parse_target(words)
-    if save and target.overrides:
-        target = _saved(target)
-    plan = make_plan(target.project, target.name, target.overrides)
-    if locked:
-        require_lock(plan)
-    for line in problem_lines((p for p in plan.warnings if p.severity == "warning"), colour=err_colour()):
-        click.echo(line, err=True)
+    targets = parse_targets(words)
+    if save and targets[0].overrides:
+        targets = tuple(of_each(targets, _saved))
     chosen = tuple(part for part in ALL_PARTS if part in only) or ALL_PARTS
     options = RunOptions(only=chosen, yes=yes, accept_unknown=accept_unknown)
-    with display(is_live()) as show:
-        report = asyncio.run(execute(plan, options, show))
-    after = plan if plan.nothing_to_do else make_plan(target.project, target.name, target.overrides)
-    results = collect(after)
-    written = write_lock(after, results)
+
+    def plan_of(target: Target) -> "Plan":
+        plan = api.plan(target.name, target.overrides, project=target.project.root)
+        if locked:
+            require_lock(plan)
+        return plan
+
+    def checked(target: Target) -> None:
+        check_budget(plans[target.name], options)
+
+    # Nothing is started before the last experiment is known to be right.
+    plans = dict(zip((target.name for target in targets), of_each(targets, plan_of), strict=True))
+    of_each(targets, checked)
+    for plan in plans.values():
+        for line in problem_lines((p for p in plan.warnings if p.severity == "warning"), colour=err_colour()):
+            click.echo(line, err=True)
+
+    def done(target: Target) -> "Results":
+        # What an earlier experiment trained is reused by a later one.
+        plan = plans[target.name] if target is targets[0] else plan_of(target)
+        with display(is_live()) as show:
+            results = api.run(plan, options=options, emit=show)
+        if not as_json:
+            _show(target, plan, results)
+        for outcome in results.failed:
+            for line in problem_lines(outcome.problems, colour=err_colour()):
+                click.echo(f"{outcome.label}: {line}", err=True)
+        return results
+
+    finished = of_each(targets, done)
     if as_json:
-        echo_json(results.to_json() | {"outcomes": {o.label: o.outcome for o in report.outcomes}})
-    else:
-        if plan.nothing_to_do:
-            click.echo(f"{plan.name}: nothing to do, all {len(plan.runs)} runs are trained and scored")
-        for line in result_lines(results, colour=out_colour()):
-            click.echo(line)
-        if written:
-            names = " ".join(path.relative_to(target.project.root).as_posix() for path in written)
-            click.echo(f"saved   commit {names}")
-    for outcome in report.failed:
-        for line in problem_lines(outcome.problems, colour=err_colour()):
-            click.echo(f"{outcome.label}: {line}", err=True)
-    return Exit.PARKED if report.failed else Exit.OK
+        shown = [r.to_json() | {"outcomes": {o.label: o.outcome for o in r.outcomes}} for r in finished]
+        echo_json(shown[0] if len(shown) == 1 else {"schema": 1, "experiments": shown})
+    return Exit.PARKED if any(results.failed for results in finished) else Exit.OK
+
+
+def _show(target: Target, plan: "Plan", results: "Results") -> None:
+    from ftspec.report.results import result_lines
+
+    if plan.nothing_to_do:
+        click.echo(f"{plan.name}: nothing to do, all {len(plan.runs)} runs are trained and scored")
+    for line in result_lines(results, colour=out_colour()):
+        click.echo(line)
+    if results.saved:
+        names = " ".join(path.relative_to(target.project.root).as_posix() for path in results.saved)
+        click.echo(f"saved   commit {names}")
 
 
 def _saved(target: Target) -> Target:

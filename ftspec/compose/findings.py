@@ -136,7 +136,8 @@ class Findings:
         if found.used_by and dotted(found.path) not in found.used_by:
             message += f"; used by {', '.join(found.used_by)}"
         if "" not in found.runs and len(found.runs) < runs and runs > 1:
-            message += f" (in {len(found.runs)} of {runs} runs)"
+            where = f"in {len(found.runs)} of {runs} runs"
+            message = f"{message[:-1]}, {where})" if message.endswith(")") else f"{message} ({where})"
         path = dotted(found.path) if found.used_by else problem.path
         problem = replace(problem, message=message, path=path)
         if problem.file:

@@ -129,7 +129,7 @@ def _worded(one: _Located) -> Placed:
         return _tag(one)
     if one.kind in ("too_short", "too_long", "string_too_short", "string_too_long") and not words:
         return one.path, Problem("invalid_value", one.raw["msg"], dotted(one.path))
-    message = f"must be {words}, not {shown(one.value)}" if words else one.raw["msg"]
+    message = f"must be {words} (got {shown(one.value)})" if words else one.raw["msg"]
     return one.path, Problem("invalid_value", message, dotted(one.path), fix=_hint(one.value, one.shape))
 
 
@@ -154,7 +154,7 @@ def _tag(one: _Located) -> Placed:
 
     near = get_close_matches(str(given), choices.replace("`", "").split(", "), n=1)
     fix = f"did you mean {near[0]}?" if near else ""
-    return path, Problem("invalid_value", f"must be one of {choices}, not {shown(given)}", dotted(path), fix=fix)
+    return path, Problem("invalid_value", f"must be one of {choices} (got {shown(given)})", dotted(path), fix=fix)
 
 
 def shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Errors and warnings as lines: `file:line:col: path: what; what to do [code]`."""
+"""Errors and warnings as lines: `file:line:col: path: what (got ...); what to do [code]`."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,13 +9,19 @@ _COLOUR = {"error": "red", "warning": "yellow", "hint": "cyan", "info": "cyan"}
 
 
 def problem_lines(problems: Iterable[Problem], *, colour: bool) -> Iterator[str]:
-    """Yield one line a problem, with control characters made visible: messages quote what users wrote."""
+    """Yield one line a problem, with control characters made visible: messages quote what users wrote.
+
+    Advice of several lines is YAML to copy: it follows as an indented block.
+    """
     for problem in problems:
         word = paint(f"{problem.severity}:", _COLOUR.get(problem.severity, "red"), colour)
         site = f"{paint(visible(problem.site), 'bold', colour)}: " if problem.site else ""
         path = f"{visible(problem.path)}: " if problem.path else ""
-        fix = f"\n    {paint(visible(problem.fix), 'dim', colour)}" if problem.fix else ""
-        yield f"{word} {site}{path}{visible(problem.message)} [{problem.code}]{fix}"
+        first, *block = problem.fix.split("\n")
+        fix = f"; {paint(visible(first), 'cyan', colour)}" if first else ""
+        yield f"{word} {site}{path}{visible(problem.message)}{fix} {paint(f'[{problem.code}]', 'dim', colour)}"
+        for line in block:
+            yield f"    {visible(line)}"
 
 
 def visible(text: str) -> str:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from ftspec.evals.scores import ArmScores, Scores, read_scores
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.errors import FtspecError
 from ftspec.workflows.plan import Plan, PlannedRun, PlannedSuite
+
+if TYPE_CHECKING:
+    from ftspec.workflows.run import RunOutcome
 
 SCHEMA = 1
 
@@ -91,7 +94,11 @@ class Flip:
 
 @dataclass(frozen=True)
 class Results:
-    """All of it."""
+    """All of it.
+
+    `outcomes` says how each run ended in the call of `run` that returned this, and `saved` which files of the lock it
+    changed; both are empty where results were only read.
+    """
 
     experiment: str
     suites: tuple[str, ...]
@@ -100,6 +107,13 @@ class Results:
     runs: tuple[RunRow, ...]
     pick: Pick | None
     flip: Flip | None
+    outcomes: "tuple[RunOutcome, ...]" = ()
+    saved: tuple[Path, ...] = ()
+
+    @property
+    def failed(self) -> "list[RunOutcome]":
+        """The runs that did not end with a model and scores, each with its problems."""
+        return [outcome for outcome in self.outcomes if outcome.outcome == "failed"]
 
     @cached_property
     def winner(self) -> RunRow | None:

@@ -66,7 +66,7 @@ MISTAKES = [
     ("{{ text }}", "{{ txet }}", "no field txet", "data/tickets.jsonl:1"),
     ("test: 100, ", "", "the data has no test part", ":"),
     ("model: tiny", "model: tiney", "did you mean tiny?", "experiments/quickstart.yaml:5:1"),
-    ("[1, 3]", "[0, 3]", "from 1 to 50, not 0", "experiments/quickstart.yaml:"),
+    ("[1, 3]", "[0, 3]", "from 1 to 50 (got 0", "experiments/quickstart.yaml:"),
     ("[auto, 0.02, 0.2]", "[fast]", "`auto` or a number above 0", "experiments/quickstart.yaml:"),
     ("[1, 3]", "range(1, 1000001)", "runs, the limit is", "experiments/quickstart.yaml:"),
     ("seed: 7", "seed: [7", "no valid YAML", "experiments/quickstart.yaml:"),

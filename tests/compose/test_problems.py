@@ -37,9 +37,9 @@ def messages(project: Any, *overrides: str) -> list[str]:
 
 def test_words_for_a_wrong_value(make_project) -> None:
     assert messages(make_project("hyperparameters: {n_epochs: '3', batch_size: 300}\n")) == [
-        "experiments/x.yaml:5:19: hyperparameters.n_epochs: must be `auto` or a whole number from 1 to 50, not '3'; "
+        "experiments/x.yaml:5:19: hyperparameters.n_epochs: must be `auto` or a whole number from 1 to 50 (got '3'); "
         "remove the quotes [invalid_value]",
-        "experiments/x.yaml:5:34: hyperparameters.batch_size: must be `auto` or a whole number from 1 to 256, not 300 "
+        "experiments/x.yaml:5:34: hyperparameters.batch_size: must be `auto` or a whole number from 1 to 256 (got 300) "
         "[invalid_value]",
     ]
 
@@ -60,23 +60,23 @@ def test_the_branch_of_a_union_that_was_meant(make_project) -> None:
     assert [message.split(": ", 1)[1] for message in messages(make_project(body))] == [
         "provider.base_url.env: is missing; give a text like ^[A-Za-z_][A-Za-z0-9_]*$ [missing_key]",
         "provider.base_url.enb: is no known key; did you mean env? [unknown_key]",
-        "provider.auth: must be {env: NAME}, not 'text' [invalid_value]",
+        "provider.auth: must be {env: NAME} (got 'text') [invalid_value]",
     ]
 
 
 def test_a_mistake_of_some_runs(make_project) -> None:
     body = "sweep:\n  grid:\n    hyperparameters.n_epochs: [1, 2, 99]\n    seed: [1, 2, 3, 4]\n"
     assert messages(make_project(body)) == [
-        "experiments/x.yaml:7:38: hyperparameters.n_epochs: must be `auto` or a whole number from 1 to 50, not 99 "
-        "(in 4 of 12 runs) [invalid_value]"
+        "experiments/x.yaml:7:38: hyperparameters.n_epochs: must be `auto` or a whole number from 1 to 50 (got 99, in "
+        "4 of 12 runs) [invalid_value]"
     ]
 
 
 def test_one_mistake_behind_two_references(make_project) -> None:
     body = "metadata: {s: not ok}\nsuffix: ${metadata.s}\nmodel: ${metadata.s}\n"
     assert messages(make_project(body.replace("model: ${metadata.s}\n", ""))) == [
-        "experiments/x.yaml:5:12: metadata.s: must be a text of at most 40 like ^[A-Za-z0-9-]+$, not 'not ok'; used by "
-        "suffix [invalid_value]"
+        "experiments/x.yaml:5:12: metadata.s: must be a text of at most 40 like ^[A-Za-z0-9-]+$ (got 'not ok'); used "
+        "by suffix [invalid_value]"
     ]
 
 
