@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftspec.compose import Project
 from ftspec.evals.suites import projection
@@ -26,7 +26,9 @@ from ftspec.spec.errors import Problem, StaleError
 from ftspec.storage import read_json, write_atomic
 from ftspec.workflows.identity import token_counter
 from ftspec.workflows.plan import Plan, PlannedRun, PlannedSuite, canonical_hyperparameters
-from ftspec.workflows.results import Results, collect
+
+if TYPE_CHECKING:
+    from ftspec.workflows.results import Results
 
 _SUITE_PARTS = {
     "items": ("items",),
@@ -225,13 +227,15 @@ def require_lock(plan: Plan) -> None:
         raise StaleError.many(found)
 
 
-def write_lock(plan: Plan, results: Results | None = None) -> tuple[Path, ...]:
+def write_lock(plan: Plan, results: "Results | None" = None) -> tuple[Path, ...]:
     """Bring lock and known results up to date; return the files that changed. Ad-hoc overrides never enter them.
 
     A broken or conflicting file is written anew; what it knew of other machines' results is then lost.
     """
     if plan.composed.ad_hoc:
         return ()
+    from ftspec.workflows.results import collect  # statistics: nothing that only reads a lock needs them
+
     known = known_results(plan, results or collect(plan))
     files = {lock_path(plan.project, plan.name): lock_of(plan).to_bytes()}
     if known.results or known.baselines or results_path(plan.project, plan.name).is_file():
@@ -244,7 +248,7 @@ def write_lock(plan: Plan, results: Results | None = None) -> tuple[Path, ...]:
     return tuple(changed)
 
 
-def known_results(plan: Plan, results: Results) -> KnownResults:
+def known_results(plan: Plan, results: "Results") -> KnownResults:
     """Return what is known of a plan's runs: what lies in `runs/`, and what the committed file knows besides."""
     from ftspec.spec.errors import DataError
 
@@ -263,7 +267,7 @@ def known_results(plan: Plan, results: Results) -> KnownResults:
     return merge_known(old, KnownResults(baselines=baselines, results=tuple(rows), pick=pick), wanted)
 
 
-def _known_rows(run: PlannedRun, results: Results) -> Iterable[KnownResult]:
+def _known_rows(run: PlannedRun, results: "Results") -> Iterable[KnownResult]:
     if run.attempt is None:
         return
     row = next(row for row in results.runs if row.train_digest == run.train_digest)
