@@ -29,7 +29,7 @@ MORE = {
     "diff": "what changed between two git revisions: runs, cost, data, evals",
     "comment": "post a plan as one comment on its pull request, on GitHub or GitLab",
     "verify": "is every sealed file still what it was",
-    "reproduce": "do a run again and judge: the same result, or the reason why not",
+    "reproduce": "do a run again and say whether the result is the same, or why not",
     "doctor": "environment, keys, providers and their dates",
     "schema": "JSON Schemas, so that an editor completes and checks experiments",
     "serve": "the embedded engine as an OpenAI-compatible server",

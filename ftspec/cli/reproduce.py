@@ -34,7 +34,8 @@ def command(
     from ftspec.report.progress import display
     from ftspec.report.reproduce import reproduction_lines
     from ftspec.spec.errors import UsageError
-    from ftspec.workflows.reproduce import ReproduceOptions, reproduce
+    from ftspec.workflows.reproduce import reproduce
+    from ftspec.workflows.reproduction.case import ReproduceOptions
 
     if overrides and provider is None:
         raise UsageError("overrides", "a reproduction changes nothing", fix="overrides belong to --provider")

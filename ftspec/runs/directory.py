@@ -84,6 +84,11 @@ class RunDirectory:
         """The first attempt that is sealed with a model: plain `run` does nothing where there is one."""
         return next((attempt for attempt in self.attempts() if attempt.succeeded), None)
 
+    def original(self) -> Attempt | None:
+        """The first finished attempt that is no reproduction; where all are, the first of them."""
+        done = [attempt for attempt in self.attempts() if attempt.succeeded]
+        return next((attempt for attempt in done if not attempt.results.get("reproduces")), done[0] if done else None)
+
     def open_attempt(self, *, fresh: bool = False) -> Attempt:
         """Resume the newest unsealed attempt, or claim the next number by mkdir. `fresh` never resumes."""
         existing = self.attempts()

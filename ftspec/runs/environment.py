@@ -26,6 +26,8 @@ PACKAGES = (
     "rfc8785",
     "splintr-rs",
     "regex",
+    "rapidfuzz",
+    "jsonschema",
 )
 
 
@@ -37,7 +39,18 @@ def package_facts(name: str) -> dict[str, str] | None:
         return None
     record = found.read_text("RECORD") or ""
     lines = sorted(line for line in record.splitlines() if not line.split(",")[0].endswith((".pyc", "RECORD")))
-    return {"version": found.version, "record": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+    facts = {"version": found.version, "record": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+    return facts | {"source": own_source()} if name == "ftspec" else facts
+
+
+@cache
+def own_source() -> str:
+    """Return the sha256 over ftspec's own modules: an editable checkout changes without changing its RECORD."""
+    package = Path(__file__).resolve().parents[1]
+    state = hashlib.sha256()
+    for path in sorted(package.rglob("*.py"), key=lambda p: p.relative_to(package).as_posix()):
+        state.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return state.hexdigest()
 
 
 def environment(fingerprint: Any = None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ _PACKAGES = {
     "regex": (True, "graders with patterns; level scores tests it"),
     "rapidfuzz": (True, "graders with fuzzy matches; level scores tests it"),
     "openai": (False, "carries requests, changes none: level inputs compares their bodies"),
+    "jsonschema": (True, "graders with schemas; level scores tests it"),
     "splintr-rs": (False, "counts tokens; no count enters a training"),
 }
 _MACHINE = {
@@ -56,6 +57,25 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[Dif
     return [*_of_machine(recorded, now), *_of_packages(recorded.get("packages") or {}, now.get("packages") or {})]
 
 
+def of_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """Compare an attempt's commit and tree (the `git` of its env.json) with those of the project as it is now."""
+    before = recorded.get("git") or {}
+    if not before.get("commit"):
+        return []
+    found = []
+    if now.get("commit") != before["commit"]:
+        why = "level config composes the recorded sources and compares their digests"
+        found.append(Difference("commit", before["commit"][:12], str(now.get("commit") or "none")[:12], False, why))
+    if before.get("dirty"):
+        why = "sources are kept byte by byte; the rest of the difference is the patch that run.json names"
+        found.append(Difference("working tree", "changed since the commit", _tree(now), False, why))
+    return found
+
+
+def _tree(git: Mapping[str, Any]) -> str:
+    return "changed since the commit" if git.get("dirty") else "as committed"
+
+
 def _of_machine(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
     for name, (matters, why) in _MACHINE.items():
         before, after = recorded.get(name), now.get(name)
@@ -75,9 +95,14 @@ def _of_packages(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
             yield Difference(name, before["version"], "not installed", matters, why)
         elif before["version"] != after["version"]:
             yield Difference(name, before["version"], after["version"], matters, why)
-        elif before.get("record") != after.get("record"):
-            shown = f"{before['version']} (files {before['record'][:8]})"
-            yield Difference(name, shown, f"files {after['record'][:8]}", matters, "another build of the same version")
+        elif (files := _files(before)) != _files(after):
+            said = "other files under the same version: " + why
+            yield Difference(name, f"{before['version']} ({files[:8]})", f"({_files(after)[:8]})", matters, said)
+
+
+def _files(package: Mapping[str, str]) -> str:
+    """What tells two builds of one version apart: its own source where that is known, else the installer's record."""
+    return package.get("source") or package.get("record") or ""
 
 
 def how_to_run(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -1,11 +1,12 @@
-"""Stored answers graded again, without a call: from the plan where the sources are there, else from the run alone."""
+"""Level scores: stored answers graded again, without a call, by the plan's suite or from the run's evidence alone."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ftspec.evals.grade import grade_responses, read_grades
+from ftspec.evals.grade import GradeRow, grade_responses, read_grades
 from ftspec.evals.responses import read_responses
 from ftspec.evals.scores import read_scores, score
 from ftspec.evals.suites import ResolvedSuite, resolve
@@ -14,9 +15,10 @@ from ftspec.runs.seal import is_sealed
 from ftspec.spec.errors import DataError
 from ftspec.spec.suite import Suite
 from ftspec.storage import BlobStore
-from ftspec.workflows.judge import different_grades, together
 from ftspec.workflows.plan import PlannedRun
-from ftspec.workflows.verdicts import Verdict
+from ftspec.workflows.reproduction.verdicts import Verdict, together
+
+_SHOWN = 3
 
 
 class _Stored:
@@ -66,6 +68,19 @@ def _judge(suite: ResolvedSuite, folder: Path, stored: Any) -> Verdict:
     if told:
         return Verdict("scores", "differs", tuple(told))
     return Verdict("scores", "reproduced", (f"{suite.name}: {len(responses)} stored answers, graded the same",))
+
+
+def different_grades(name: str, before: Iterable[GradeRow], after: Iterable[GradeRow]) -> list[str]:
+    """Return sentences about grades that are other ones, naming grader and items."""
+    old = {(g.grader, g.arm, g.id, g.sample): (g.score, g.passed, g.label, g.error) for g in before}
+    new = {(g.grader, g.arm, g.id, g.sample): (g.score, g.passed, g.label, g.error) for g in after}
+    told = []
+    for grader in sorted({key[0] for key in old.keys() | new.keys()}):
+        keys = [key for key in old.keys() | new.keys() if key[0] == grader and old.get(key) != new.get(key)]
+        if keys:
+            shown = ", ".join(sorted(f"{arm}/{item}" for _, arm, item, _ in keys)[:_SHOWN])
+            told.append(f"{name}: grader {grader} judges {len(keys)} answers otherwise ({shown})")
+    return told
 
 
 def _from_run(run: RunDirectory, folder: Path, name: str, store: Path) -> ResolvedSuite | None:

@@ -1,9 +1,10 @@
 """Verdicts of a reproduction: a level, one of four words, what was seen; the exit code follows."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from ftspec.runs.surroundings import Difference
 from ftspec.spec.errors import Exit
 
 Level = Literal["config", "inputs", "bits", "scores", "equivalent", "conclusion"]
@@ -25,7 +26,8 @@ class Verdict:
     """One level of one run (or of the sweep, for `conclusion`). `what` are sentences, the first one the reason.
 
     `needs` is how many items would tell, `since` the day from which on it is impossible, where known. A `transfer` is a
-    training on another provider: it is never called reproduced.
+    training on another provider: it is never called reproduced. `parked`: nothing was concluded because a provider
+    could not be reached or refused for now; the same command tries again.
     """
 
     level: Level
@@ -34,12 +36,15 @@ class Verdict:
     needs: int | None = None
     since: str = ""
     transfer: bool = False
+    parked: bool = False
 
     @property
     def exit_code(self) -> Exit:
         """0, or the code of docs/exit-codes.md."""
         if self.word == "reproduced":
             return Exit.OK
+        if self.parked:
+            return Exit.PARKED
         if self.word == "differs":
             return _DIFFERS[self.level]
         return Exit.INCONCLUSIVE if self.word == "inconclusive" else Exit.IMPOSSIBLE
@@ -63,6 +68,7 @@ class Verdict:
             "what": list(self.what),
             "needs": self.needs,
             "since": self.since or None,
+            "parked": self.parked,
         }
 
 
@@ -75,7 +81,7 @@ class Subject:
     verdicts: tuple[Verdict, ...]
     attempt: str = ""
     notes: tuple[str, ...] = ()
-    differences: tuple[Any, ...] = field(default=())
+    differences: tuple[Difference, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -123,3 +129,16 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the first verdict of the worst word."""
     found = list(verdicts)
     return min(found, key=lambda verdict: _ORDER.index(verdict.word))
+
+
+def together(level: Level, verdicts: Sequence[Verdict]) -> Verdict:
+    """Return one verdict over suites: all must hold, and the worst word is the whole's.
+
+    `reproduced` asks every suite to hold, so that its error needs no correction for how many suites there are
+    (intersection-union test: Berger 1982, Technometrics 24:295).
+    """
+    if not verdicts:
+        return Verdict(level, "impossible", ("no suite was scored: nothing can be compared",))
+    last = worst(verdicts)
+    needs = max((v.needs for v in verdicts if v.needs is not None), default=None)
+    return Verdict(level, last.word, tuple(text for verdict in verdicts for text in verdict.what), needs=needs)
