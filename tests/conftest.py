@@ -7,6 +7,11 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files can be written anew; whoever does it reads what changed."""
+    parser.addoption("--rewrite", action="store_true", help="write golden files anew")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout under test."""
