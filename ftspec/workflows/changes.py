@@ -120,7 +120,7 @@ class Rows(Shape, frozen=True):
 
 
 class Sample(Shape, frozen=True):
-    """One changed row for `--show-text`: places and the words that are learned."""
+    """One changed row: where it stands (a removed one in the base revision); its learned words for `--show-text`."""
 
     kind: Literal["added", "removed", "edited", "reweighted"]
     where: str
@@ -238,6 +238,7 @@ class Experiment(Shape, frozen=True):
 class Changes(Shape, frozen=True):
     """All of it. `experiments` holds those that were composed; `untouched` counts the others. `base` is where the two
     revisions parted; `policy` is the commit whose gates judged: the tip of the base, which the change cannot choose.
+    `beside` says what changed that is part of no experiment and may change what they mean or how they are judged.
     """
 
     schema: int
@@ -261,11 +262,18 @@ class Changes(Shape, frozen=True):
     prices_as_of: str
     show_text: bool = False
     policy: str | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Whether nothing that matters changed."""
-        return not (self.runs or self.suites or self.data or self.broken or self.failed_gates)
+        loud = self.runs or self.suites or self.data or self.broken or self.failed_gates or self.beside
+        return not (loud or self.new_scores)
+
+    @property
+    def new_scores(self) -> tuple[Known, ...]:
+        """Scores that this change puts on file, or that it changes."""
+        return tuple(known for known in self.known if known.new is not None and known.old != known.new)
 
     @property
     def failed_gates(self) -> tuple[Gate, ...]:

@@ -17,7 +17,7 @@ from ftspec.workflows import changes as shapes
 from ftspec.workflows.evaldiff import overlaps, suite_changes
 from ftspec.workflows.known import known_scores
 from ftspec.workflows.locked import lock_state, of_lock
-from ftspec.workflows.pairing import Paired, describe_all, field_groups, pair
+from ftspec.workflows.pairing import Paired, describe_all, field_groups, pair, sweep_fields
 from ftspec.workflows.places import Places, changed_files
 from ftspec.workflows.plan import make_plan
 from ftspec.workflows.rowdiff import counts, diff_rows, samples
@@ -77,7 +77,10 @@ def compare(job: Job) -> shapes.Changes:
         untouched=job.untouched,
         experiments=tuple(_experiments(job, base, head, paired)),
         runs=tuple(describe_all(paired)),
-        fields=tuple(field_groups(paired, places, job.show_text)),
+        fields=(
+            *field_groups(paired, places, job.show_text),
+            *sweep_fields(base.experiments, head.experiments, paired, places, job.show_text),
+        ),
         data=tuple(_data(paired, job.show_text)),
         suites=tuple(suite_changes(paired, base.experiments)),
         overlaps=tuple(overlaps(paired, base.experiments)),
@@ -231,7 +234,7 @@ def _data_change(
         else:
             compared = diff_rows(old.rows, new.rows)
             rows = counts(compared, old, new)
-            shown = samples(compared, old, new) if show_text else ()
+            shown = samples(compared, old, new, texts=show_text)
     return shapes.Data(
         experiment=experiment,
         runs=labels,

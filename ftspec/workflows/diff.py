@@ -21,7 +21,8 @@ from ftspec.compose.revision import (
     write_private,
 )
 from ftspec.compose.scan import UNSAFE
-from ftspec.spec.errors import Problem, UnsafeError
+from ftspec.spec.errors import FtspecError, Problem, UnsafeError
+from ftspec.spec.policy import Policy
 from ftspec.workflows import gates
 from ftspec.workflows.changes import SCHEMA, Changes, Side
 from ftspec.workflows.compare_revisions import Job, JobSide, compare, own_version
@@ -74,6 +75,10 @@ def _compared(before: Revision, after: Revision, blobs: Blobs, private: Path, op
     if before.tree and before.tree == after.tree:
         return _empty(_job(before, after, options, untouched=len(set(_experiments(after)))))
     job = _prepare(before, after, blobs, private, options)
+    return msgspec.structs.replace(_run(job, private), beside=tuple(_beside(before, after, blobs)))
+
+
+def _run(job: Job, private: Path) -> Changes:
     if not job.names:
         return _empty(job)
     if not job.untrusted:
@@ -110,7 +115,8 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
     changed: list[tuple[str, Closure, Closure]] = []
     for name in names:
         one, other = old.of(name), new.of(name)
-        if one.blobs != other.blobs:
+        scores = f"experiments/{name}.results.json"
+        if one.blobs != other.blobs or before.oid(scores) != after.oid(scores):
             changed.append((name, one, other))
     base, head = (
         _extract(before, [one for _, one, _ in changed], blobs, private / "base", options),
@@ -125,7 +131,6 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
         base=base,
         head=head,
         names=tuple(name for name, _, _ in changed),
-        notices=tuple(_notices(before, after)),
     )
 
 
@@ -174,14 +179,16 @@ def _share_cache(private: Path) -> None:
         (private / side / "runs").symlink_to(private / "runs")
 
 
-def _notices(before: Revision, after: Revision) -> Iterator[str]:
+def _beside(before: Revision, after: Revision, blobs: Blobs) -> Iterator[str]:
     found: dict[str, list[str]] = {}
-    for path in sorted({*before.files, *after.files, *before.machinery, *after.machinery}):
+    for path in sorted({*before.files, *after.files}):
         words = next((words for pattern, words in _NOTABLE if fnmatchcase(path, pattern)), None)
-        if words and _oid(before, path) != _oid(after, path):
+        if words and before.oid(path) != after.oid(path):
             found.setdefault(words, []).append(path)
     if before.oid(gates.PATH) != after.oid(gates.PATH):
-        yield f"{gates.PATH} changed: it takes effect after the merge; this plan was judged by the base's"
+        changed = "; ".join(gates.differences(*(_policy(side, blobs) for side in (before, after))))
+        told = "it takes effect after the merge, this plan was judged by the base's"
+        yield f"{gates.PATH} changed ({changed or 'no gate'}): {told}"
     for words, paths in found.items():
         shown = ", ".join(map(printable, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
         tail = (
@@ -194,6 +201,15 @@ def _notices(before: Revision, after: Revision) -> Iterator[str]:
 
 def _oid(revision: Revision, path: str) -> str | None:
     return revision.machinery.get(path) or revision.oid(path)
+
+
+def _policy(revision: Revision, blobs: Blobs) -> Policy | None:
+    """Return a policy to name its differences; None where it cannot be read."""
+    entry = revision.files.get(gates.PATH)
+    try:
+        return gates.read_policy(blobs.read(revision, gates.PATH) if entry else None)
+    except FtspecError:
+        return None
 
 
 def _side(revision: Revision) -> Side:

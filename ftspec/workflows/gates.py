@@ -1,7 +1,9 @@
 """Gates of the base revision's `.ftspec/policy.yaml` over a finished plan. Pure."""
 
+import json
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ftspec.spec.errors import Problem, SpecError
 from ftspec.spec.policy import Policy
@@ -28,6 +30,21 @@ def read_policy(content: bytes | None) -> Policy:
         raise SpecError.many(
             Problem("policy", str(one["msg"]), ".".join(map(str, one["loc"])), PATH) for one in error.errors()
         ) from None
+
+
+def differences(old: Policy | None, new: Policy | None) -> Iterator[str]:
+    """Yield which gates were set otherwise."""
+    if old is None or new is None:
+        yield "it cannot be read"
+        return
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    for name in before:
+        if before[name] != after[name]:
+            yield f"{name}: {_setting(before[name])} → {_setting(after[name])}"
+
+
+def _setting(value: Any) -> str:
+    return "not set" if value is None or value == [] else json.dumps(value)
 
 
 def judge(policy: Policy, changes: Changes) -> tuple[Gate, ...]:

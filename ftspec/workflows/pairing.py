@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.workflows.changes import Field, FieldGroup, Kind, Run
 from ftspec.workflows.places import Places
-from ftspec.workflows.sides import RunSide, SuiteSide
+from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide
 
 Path = tuple[str | int, ...]
 
@@ -219,6 +219,27 @@ def field_groups(
         fields = tuple(_field(change, head, show_text) for change in changes)
         made.append(FieldGroup(experiment=found.one.experiment, runs=tuple(labels), fields=fields))
     return made
+
+
+def sweep_fields(
+    base: Mapping[str, ExperimentSide],
+    head: Mapping[str, ExperimentSide],
+    paired: Sequence[Paired],
+    places: Mapping[str, tuple[Places, Places]],
+    show_text: bool,
+) -> Iterator[FieldGroup]:
+    """Yield what changed in experiments whose runs came or went: the axis, or what made its runs others."""
+    for name in sorted(base.keys() & head.keys()):
+        mine = [found for found in paired if found.one.experiment == name]
+        runs = tuple(found.one.label for found in mine if found.kind in ("new", "removed"))
+        told: set[str] = set()
+        for found in mine:
+            if found.old is not None and found.new is not None:
+                told |= {repr(change) for change in differences(found.old.config, found.new.config)}
+        changes = [c for c in differences(base[name].config, head[name].config) if repr(c) not in told]
+        if runs and changes:
+            fields = tuple(_field(change, places.get(name), show_text) for change in changes)
+            yield FieldGroup(experiment=name, runs=runs, fields=fields)
 
 
 def _field(change: tuple[Path, Any, Any], places: tuple[Places, Places] | None, show_text: bool) -> Field:

@@ -136,21 +136,22 @@ def _edit_kind(one: Any, other: Any) -> str:
     return "system" if left == right else "answer"
 
 
-def samples(found: RowDiff, old: DataSide, new: DataSide, most: int = 3) -> tuple[Sample, ...]:
-    """Return a few changed rows of each class with the words that are learned, for those who ask to see texts."""
+def samples(found: RowDiff, old: DataSide, new: DataSide, *, texts: bool, most: int = 3) -> tuple[Sample, ...]:
+    """Return where a few changed rows of each class stand; `texts` adds the words that are learned."""
     chosen: list[tuple[str, RowFact | None, RowFact | None]] = [("removed", row, None) for row in found.removed[:most]]
     chosen += [("added", None, row) for row in found.added[:most]]
     chosen += [("edited", *pair) for pair in found.edited[:most]]
     chosen += [("reweighted", *pair) for pair in found.reweighted[:most]]
-    before = _lines([row for _, row, _ in chosen if row is not None], old)
-    after = _lines([row for _, _, row in chosen if row is not None], new)
+    before = _lines([row for _, row, _ in chosen if row is not None], old) if texts else {}
+    after = _lines([row for _, _, row in chosen if row is not None], new) if texts else {}
     made = []
     for kind, one, other in chosen:
         row = other or one
         assert row is not None
         left = _learned(before.get((one.part, one.i)), one) if one is not None else None
         right = _learned(after.get((other.part, other.i)), other) if other is not None else None
-        made.append(Sample(kind=kind, where=f"{row.source}:{row.line}", old=left, new=right))  # type: ignore[arg-type]
+        if row.source:  # rows that lie outside git have no place that anybody could look at
+            made.append(Sample(kind=kind, where=f"{row.source}:{row.line}", old=left, new=right))  # type: ignore[arg-type]
     return tuple(made)
 
 

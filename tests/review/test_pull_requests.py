@@ -83,7 +83,9 @@ def axis_value_removed(team: Any) -> None:
 def conf_refactor(team: Any) -> None:
     team.write("conf/hyperparameters/small_batch.yaml", "defaults: [auto, _self_]\nbatch_size: 8\n")
     team.edit(SUPPORT, ("hyperparameters: {batch_size: 8}\n", ""))
-    team.edit(SUPPORT, ("override provider: nebius", "override provider: nebius, override hyperparameters: small_batch"))
+    team.edit(
+        SUPPORT, ("override provider: nebius", "override provider: nebius, override hyperparameters: small_batch")
+    )
 
 
 @case("10-built-in-default-changed")
@@ -146,7 +148,7 @@ def tags_only(team: Any) -> None:
 
 @case("18-new-experiment")
 def new_experiment(team: Any) -> None:
-    text = team.read(SUPPORT).replace("[2, 3]", "[1]").replace("Answer customers", "One epoch only: answer customers")
+    text = team.read(SUPPORT).replace("[2, 3]", "[1]").replace("Answer customers", "One epoch only; answer customers")
     team.write("experiments/support_short.yaml", text)
 
 
