@@ -5,21 +5,40 @@ import click
 from ftspec.cli.arguments import complete_words, current_project, echo_json, json_option
 from ftspec.cli.terminal import out_colour
 
+_STATUSES = ("trained", "failed", "running", "interrupted", "planned", "unreadable")
 
-@click.command(help="List all runs with status and scores, or those of one EXPERIMENT.")
+
+@click.command(help="List all runs with status and scores, newest first, or those of one EXPERIMENT.")
 @click.argument("experiment", required=False, shell_complete=complete_words)
+@click.option("--label", metavar="PATTERN", help="Only runs whose label matches, such as '*lr=0.2*'.")
+@click.option(
+    "--where", multiple=True, metavar="KEY=VALUE", help="Only runs at this point of a sweep (may be repeated)."
+)
+@click.option("--status", type=click.Choice(_STATUSES), help="Only runs that stand so.")
+@click.option("--sort", default="newest", metavar="ORDER", help="newest, name, loss, or a suite: best score first.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N.")
 @json_option
-def command(experiment: str | None, as_json: bool) -> None:
+def command(
+    experiment: str | None,
+    label: str | None,
+    where: tuple[str, ...],
+    status: str | None,
+    sort: str,
+    limit: int | None,
+    as_json: bool,
+) -> None:
     """Print the table."""
     from ftspec.report.runs import list_lines
-    from ftspec.workflows.look import SCHEMA, list_runs
+    from ftspec.workflows.look import SCHEMA, Wanted, list_runs
 
     project = current_project()
-    runs = list_runs(project.runs, experiment)
+    runs = list_runs(project.runs, Wanted(experiment, label, status, where, sort, limit))
     if as_json:
-        echo_json({"schema": SCHEMA, "runs": [run.to_json() for run in runs]})
+        echo_json({"schema": SCHEMA, "runs": [run.to_json(project.runs) for run in runs]})
     elif runs:
         click.echo("\n".join(list_lines(runs, colour=out_colour())))
+    elif label or where or status:
+        click.echo("no run is like that; without options `ftspec ls` lists all")
     else:
-        where = f"of {experiment} " if experiment else ""
-        click.echo(f"no runs {where}yet; next: ftspec run {experiment or 'EXPERIMENT'}")
+        of = f"of {experiment} " if experiment else ""
+        click.echo(f"no runs {of}yet; next: ftspec run {experiment or 'EXPERIMENT'}")

@@ -26,6 +26,8 @@ def problem_lines(problems: Iterable[Problem], *, colour: bool) -> Iterator[str]
 
 def visible(text: str) -> str:
     """Escape control and bidi characters, so that quoted input cannot drive the terminal; newlines become spaces."""
+    if text.isprintable():
+        return text
     return "".join(_shown(character) for character in text)
 
 
@@ -33,6 +35,12 @@ def _shown(character: str) -> str:
     code = ord(character)
     if character == "\n":
         return " "
-    if code < 32 or 127 <= code < 160 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
+    if (
+        code < 32
+        or 127 <= code < 160
+        or 0x202A <= code <= 0x202E
+        or 0x2066 <= code <= 0x2069
+        or 0xD800 <= code <= 0xDFFF
+    ):
         return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
     return character

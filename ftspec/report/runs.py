@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from ftspec.report.problems import visible
 from ftspec.report.style import columns, duration, interval, paint, sparkline, usd
-from ftspec.workflows.look import ListedRun, ShownRun, short_digest
+from ftspec.runs.summary import Summary
+from ftspec.workflows.look import ShownRun, short_digest
 
-_STATUS = {"trained": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red"}
+_STATUS = {"trained": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red", "running": "cyan"}
 
 
-def list_lines(runs: Sequence[ListedRun], *, colour: bool) -> Iterator[str]:
+def list_lines(runs: Sequence[Summary], *, colour: bool) -> Iterator[str]:
     """Yield the table: one row a run, with the primary metric of each suite."""
     suites = sorted({score.suite for run in runs for score in run.scores})
     head = ["experiment", "run", "status", "valid loss", *suites, "time", "digest"]
@@ -24,7 +25,7 @@ def list_lines(runs: Sequence[ListedRun], *, colour: bool) -> Iterator[str]:
     yield from columns(rows, right=frozenset({3}), gap="  ")
     for run in runs:
         if run.problem:
-            yield paint(f"{run.folder}: {visible(run.problem)}", "red", colour)
+            yield paint(f"{visible(run.folder)}: {visible(run.problem)}", "red", colour)
 
 
 def show_lines(shown: ShownRun, *, colour: bool) -> Iterator[str]:
@@ -35,7 +36,7 @@ def show_lines(shown: ShownRun, *, colour: bool) -> Iterator[str]:
         return f"{paint(name.ljust(9), 'dim', colour)} {text}"
 
     yield line("run", f"{paint(visible(run.experiment), 'bold', colour)} / {visible(run.label)}   {run.status}")
-    yield line("folder", str(run.folder))
+    yield line("folder", visible(str(shown.runs / run.folder)))
     base = facts.get("base", {})
     yield line("model", f"{base.get('requested')} ({base.get('model')})")
     for role, part in facts.get("data", {}).items():
@@ -53,10 +54,8 @@ def show_lines(shown: ShownRun, *, colour: bool) -> Iterator[str]:
         yield line("loss", f"train {first:.3f} {sparkline(list(shown.losses), 24)} {last:.3f}   valid {run.valid_loss}")
     for score in run.scores:
         value = interval(score.value, score.low, score.high)
-        yield line(
-            "score", f"{score.suite}: {score.metric} {value} on {score.n} items   eval {score.eval_digest[7:19]}"
-        )
-    yield line("config", str(run.folder / "config.yaml"))
+        yield line("score", f"{score.suite}: {score.metric} {value} on {score.n} items   eval {score.eval[7:19]}")
+    yield line("config", visible(str(shown.runs / run.folder / "config.yaml")))
 
 
 def _attempt(attempt: dict[str, object]) -> str:

@@ -52,18 +52,21 @@ def columns(rows: list[list[str]], *, right: frozenset[int] = frozenset(), gap: 
     """Align rows into columns; those in `right` are flush right. Widths leave ANSI codes out."""
     if not rows:
         return []
-    widths = [max(_width(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
+    sizes = [[_width(cell) for cell in row] for row in rows]
+    widths = [max(size[i] for size in sizes if i < len(size)) for i in range(max(map(len, rows)))]
     lines = []
-    for row in rows:
+    for row, size in zip(rows, sizes, strict=True):
         cells = []
         for i, cell in enumerate(row):
-            pad = " " * (widths[i] - _width(cell))
+            pad = " " * (widths[i] - size[i])
             cells.append(pad + cell if i in right else cell + pad)
         lines.append(gap.join(cells).rstrip())
     return lines
 
 
 def _width(text: str) -> int:
+    if "\x1b" not in text:
+        return len(text)
     import re
 
     return len(re.sub(r"\x1b\[[0-9;]*m", "", text))

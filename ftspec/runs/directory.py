@@ -59,8 +59,18 @@ class RunDirectory:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The contents of run.json: point, digests, how it was composed."""
-        facts: dict[str, Any] = read_json(self.path / "run.json")
+        """The contents of run.json: point, digests, how it was composed.
+
+        Raises DataError `broken_file`, or `newer_version` for a schema that only a newer ftspec reads.
+        """
+        path = self.path / "run.json"
+        facts: dict[str, Any] = read_json(path)
+        schema = facts.get("schema") if isinstance(facts, dict) else None
+        if not isinstance(schema, int) or isinstance(schema, bool):
+            raise DataError("broken_file", "it has no schema number", file=str(path))
+        if schema > SCHEMA:
+            message = f"written by a newer version (schema {schema}, this one reads up to {SCHEMA})"
+            raise DataError("newer_version", message, file=str(path), fix="install that version of ftspec")
         return facts
 
     @property
@@ -169,11 +179,19 @@ class Catalog:
                     self._paths.setdefault(name.rpartition(".")[2], []).append(experiment / name)
 
     def find(self, train: str) -> RunDirectory | None:
-        """Find a run by its full `train` digest, in whichever experiment it was first planned."""
+        """Find a run by its full `train` digest, in whichever experiment it was first planned.
+
+        Raises DataError where a folder of that name was written by a newer version.
+        """
         for path in self._paths.get(short(train), ()):
-            with suppress(OSError, DataError, KeyError, TypeError):
+            try:
                 if RunDirectory(path).facts["digests"]["train"] == train:
                     return RunDirectory(path)
+            except DataError as error:
+                if error.code == "newer_version":  # it may well be this training: never done twice unseen
+                    raise
+            except (OSError, KeyError, TypeError):
+                continue
         return None
 
 

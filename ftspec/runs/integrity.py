@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ftspec.runs.directory import SCHEMA, RunDirectory
+from ftspec.runs.directory import RunDirectory
 from ftspec.runs.seal import SEAL, Broken, broken, is_sealed, sealed_files
 from ftspec.spec.digests import data_digest, short
 from ftspec.spec.errors import DataError
@@ -47,11 +47,14 @@ def check_run(run: RunDirectory) -> list[Checked]:
     """Check a run's attempts and scores, and that run.json is the run that its folder is named after."""
     try:
         facts = run.facts
-        schema, train = facts["schema"], facts["digests"]["train"]
-    except (DataError, OSError, KeyError, TypeError):
+        train = facts["digests"]["train"]
+    except DataError as error:
+        if error.code == "newer_version":
+            schemas = error.problems[0].message.partition("(")[2].rstrip(")")
+            return [Checked(run.path, "newer version", note=schemas)]
         return [Checked(run.path, "changed", (Broken("run.json", "broken"),))]
-    if not isinstance(schema, int) or schema > SCHEMA:
-        return [Checked(run.path, "newer version", note=f"schema {schema}: install a newer ftspec to check it")]
+    except (OSError, KeyError, TypeError):
+        return [Checked(run.path, "changed", (Broken("run.json", "broken"),))]
     found = []
     if run.path.name.rpartition(".")[2] != short(train):
         found.append(Checked(run.path, "changed", (Broken("run.json", "changed"),), "names another training"))

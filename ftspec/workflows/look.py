@@ -1,130 +1,107 @@
 """Looking at what lies in `runs/`: all runs as rows, one run whole. Needs no experiment file and composes nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ftspec.compose.labels import names
 from ftspec.runs.directory import RunDirectory, run_directories
+from ftspec.runs.index import summaries
 from ftspec.runs.seal import is_sealed
+from ftspec.runs.summary import Summary, summarize
 from ftspec.spec.digests import short
-from ftspec.spec.errors import FtspecError, UsageError
+from ftspec.spec.errors import UsageError
 from ftspec.storage import read_json
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Score:
-    """A suite's primary metric as sealed; `eval_digest` says what it may be compared with."""
+class Wanted:
+    """Which runs `ls` shows, and in what order.
 
-    suite: str
-    eval_digest: str
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
+    `where` holds `key=value` pairs of swept keys: whole (`hyperparameters.n_epochs=3`) or as labels have them
+    (`epochs=3`). `sort` is `newest`, `name`, `loss` (lowest first), or a suite (highest score first).
+    """
 
-
-@dataclass(frozen=True)
-class ListedRun:
-    """One run directory as a row. `problem` is set where the folder cannot be read; the other runs are shown anyway."""
-
-    experiment: str
-    label: str
-    train_digest: str
-    folder: Path
-    status: str
-    valid_loss: float | None
-    seconds: float | None
-    usd: float | None
-    scores: tuple[Score, ...]
-    problem: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the stable shape of docs/json.md."""
-        return {
-            "experiment": self.experiment,
-            "label": self.label,
-            "train": self.train_digest,
-            "folder": str(self.folder),
-            "status": self.status,
-            "valid_loss": self.valid_loss,
-            "seconds": self.seconds,
-            "usd": self.usd,
-            "scores": [
-                {
-                    "suite": s.suite,
-                    "eval": s.eval_digest,
-                    "metric": s.metric,
-                    "value": s.value,
-                    "low": s.low,
-                    "high": s.high,
-                    "n": s.n,
-                }
-                for s in self.scores
-            ],
-            "problem": self.problem,
-        }
+    experiment: str | None = None
+    label: str | None = None
+    status: str | None = None
+    where: tuple[str, ...] = ()
+    sort: str = "newest"
+    limit: int | None = None
 
 
-def list_runs(runs: Path, experiment: str | None = None) -> list[ListedRun]:
-    """Read every run directory, in name order; a broken one is a row that says so."""
-    return [_listed(run) for run in run_directories(runs) if experiment is None or run.experiment == experiment]
+def list_runs(runs: Path, wanted: Wanted = Wanted()) -> list[Summary]:
+    """Return the runs as rows; a broken one is a row that says so.
+
+    Raises UsageError for a filter or an order that means nothing here, DataError where `runs` cannot be read.
+    """
+    tests = [_test(wanted), *map(_where, wanted.where)]
+    found = [row for row in summaries(runs) if all(test(row) for test in tests)]
+    return _in_order(found, wanted.sort)[: wanted.limit]
 
 
-def _listed(run: RunDirectory) -> ListedRun:
-    try:
-        facts = run.facts
-        attempt = run.finished()
-        results = attempt.results if attempt else {}
-        return ListedRun(
-            experiment=run.experiment,
-            label=facts["label"],
-            train_digest=facts["digests"]["train"],
-            folder=run.path,
-            status=run_status(run),
-            valid_loss=results.get("valid_loss"),
-            seconds=results.get("seconds"),
-            usd=results.get("usd"),
-            scores=tuple(scores_of(run.path / "evals")),
+def _test(wanted: Wanted) -> Callable[[Summary], bool]:
+    def passes(row: Summary) -> bool:
+        return (
+            wanted.experiment in (None, row.experiment)
+            and wanted.status in (None, row.status)
+            and (wanted.label is None or fnmatchcase(row.label, wanted.label))
         )
-    except (FtspecError, OSError, KeyError, TypeError) as error:
-        return ListedRun(run.experiment, run.label, "", run.path, "unreadable", None, None, None, (), str(error))
+
+    return passes
 
 
-def run_status(run: RunDirectory) -> str:
-    """Return `trained`, `failed`, `interrupted` or `planned`."""
-    attempts = run.attempts()
-    if not attempts:
-        return "planned"
-    if any(attempt.succeeded for attempt in attempts):
-        return "trained"
-    return "failed" if attempts[-1].sealed else "interrupted"
+def _where(pair: str) -> Callable[[Summary], bool]:
+    """Read `key=value`; a value is compared as YAML reads it, so that 0.10 finds 0.1."""
+    import yaml
+
+    key, equals, text = pair.partition("=")
+    if not equals or not key:
+        raise UsageError("bad_filter", f"--where {pair}: not KEY=VALUE", fix="such as --where epochs=3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+
+    def passes(row: Summary) -> bool:
+        short = names(list(row.point))
+        return any(
+            found in (value, text) and (key in (known, short[known]) or known.endswith(f".{key}"))
+            for known, found in row.point.items()
+        )
+
+    return passes
 
 
-def scores_of(folder: Path) -> Iterator[Score]:
-    """Yield the primary metric of every sealed suite below a folder, with the arm's name where it holds several."""
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.iterdir()):
-        if not is_sealed(path):
-            continue
-        scores = read_json(path / "scores.json")
-        for arm, result in scores["arms"].items():
-            found = result["metrics"][scores["primary"]]
-            name = scores["suite"] if len(scores["arms"]) == 1 else f"{scores['suite']}/{arm}"
-            yield Score(
-                name, scores["eval"], scores["primary"], found["value"], found["low"], found["high"], found["n"]
-            )
+def _in_order(rows: list[Summary], sort: str) -> list[Summary]:
+    if sort == "name":
+        return rows
+    if sort == "newest":
+        return sorted(rows, key=lambda row: -(row.started or 0.0))
+    if sort == "loss":
+        return sorted(rows, key=lambda row: (row.valid_loss is None, row.valid_loss))
+    suites = {score.suite for row in rows for score in row.scores}
+    if sort not in suites and rows:
+        known = ", ".join(["newest", "name", "loss", *sorted(suites)])
+        raise UsageError("unknown_order", f"--sort {sort}: no run has a score of that suite", fix=f"one of: {known}")
+
+    def value(row: Summary) -> float:
+        found = [score.value for score in row.scores if score.suite == sort and score.value is not None]
+        return found[-1] if found else float("-inf")
+
+    return sorted(rows, key=value, reverse=True)
 
 
 @dataclass(frozen=True)
 class ShownRun:
     """One run with everything that is on file about it."""
 
-    listed: ListedRun
+    listed: Summary
+    runs: Path
     facts: dict[str, Any]
     config: str
     attempts: tuple[dict[str, Any], ...]
@@ -134,7 +111,7 @@ class ShownRun:
         """Return the stable shape of docs/json.md."""
         return {
             "schema": SCHEMA,
-            **self.listed.to_json(),
+            **self.listed.to_json(self.runs),
             "point": self.facts.get("point"),
             "digests": self.facts.get("digests"),
             "base": self.facts.get("base"),
@@ -172,7 +149,8 @@ def show_run(runs: Path, name: str) -> ShownRun:
         raise UsageError("several_runs", f"{name!r} names {len(found)} runs", fix=f"say which: {named}")
     run = found[0]
     attempts = tuple(_attempt_json(attempt.path) for attempt in run.attempts())
-    return ShownRun(_listed(run), run.facts, (run.path / "config.yaml").read_text("utf-8"), attempts, _losses(run))
+    facts, config = run.facts, (run.path / "config.yaml").read_text("utf-8")
+    return ShownRun(summarize(run), run.path.parent.parent, facts, config, attempts, _losses(run))
 
 
 def _nearest(name: str, labels: Iterable[str]) -> str:
@@ -200,6 +178,6 @@ def _losses(run: RunDirectory) -> tuple[float, ...]:
     return tuple(float(row["value"]) for row in rows if row.get("name") == "train_loss")
 
 
-def short_digest(run: ListedRun) -> str:
+def short_digest(run: Summary) -> str:
     """The characters by which people name a run."""
-    return short(run.train_digest) if run.train_digest else "-"
+    return short(run.train) if run.train else "-"

@@ -1,0 +1,148 @@
+"""`runs/.index.sqlite`: rows of finished runs, so that `ls` need not read ten thousand folders. Always disposable.
+
+The folders are the truth. A row is kept once nothing of it can change unnoticed, and believed while the times of the
+run's folder, its `attempts/` and its `evals/` are those it was read under. Deleting the file changes no output; a
+broken, locked or unwritable one only costs time.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+
+import msgspec
+
+from ftspec.runs.directory import RunDirectory
+from ftspec.runs.summary import Summary, summarize
+from ftspec.spec.errors import DataError
+
+NAME = ".index.sqlite"
+_SCHEMA = 1
+_TABLE = "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)"
+_BUSY_SECONDS = 0.25
+
+# A folder that changed less than this long before it was read may change again within the same tick of its clock.
+_TICK_NS = 2_000_000_000
+
+Row = tuple[str, str]  # stamp, JSON of the summary
+
+
+def summaries(runs: Path) -> list[Summary]:
+    """Return a row for every run directory, in name order; foreign and half-written folders are passed over.
+
+    Raises DataError where `runs` itself cannot be read.
+    """
+    return _summaries(runs, _read(runs))
+
+
+def _summaries(runs: Path, known: Mapping[str, Row]) -> list[Summary]:
+    believed: dict[str, str] = {}
+    fresh: list[Summary] = []
+    kept: dict[str, tuple[str, Summary]] = {}
+    for folder in _run_folders(runs, fresh):
+        row = known.get(folder)
+        if row is not None and row[0] == _stamp(runs, folder):
+            believed[folder] = row[1]
+        elif (run := runs / folder / "run.json").is_file():
+            now, stamp = time.time_ns(), _stamp(runs, folder)
+            summary = summarize(RunDirectory(run.parent))
+            fresh.append(summary)
+            if summary.closed and _settled(stamp, now) and folder.isprintable():
+                kept[folder] = stamp, summary
+    try:
+        rows = msgspec.json.decode(f"[{','.join(believed.values())}]", type=list[Summary])
+    except msgspec.DecodeError:  # someone wrote into the index: the folders are the truth
+        return _summaries(runs, {})
+    gone = known.keys() - believed.keys() - kept.keys()
+    if kept or gone:
+        _write(runs, kept, gone)
+    if not fresh:
+        return rows
+    return sorted([*rows, *fresh], key=lambda row: row.folder.split("/"))
+
+
+def _run_folders(runs: Path, unreadable: list[Summary]) -> Iterator[str]:
+    """Yield `experiment/run` for every folder that may be a run, in name order; note experiments nobody may read."""
+    for experiment in _names(runs):
+        try:
+            names = _names(runs / experiment)
+        except DataError as error:
+            said = Summary(folder=experiment, experiment=experiment, label="", train="", status="unreadable")
+            unreadable.append(msgspec.structs.replace(said, problem=error.problems[0].message))
+            continue
+        for name in names:
+            if name != "baselines":
+                yield f"{experiment}/{name}"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        fix = "give yourself the permission on this folder"
+        raise DataError("unreadable", f"cannot read: {error.strerror}", file=str(folder), fix=fix) from error
+
+
+def _stamp(runs: Path, folder: str) -> str:
+    """Return the change times of the three folders that a finished run changes by; empty where it has none."""
+    path = f"{runs}/{folder}"
+    try:
+        times = [os.stat(path).st_mtime_ns, os.stat(f"{path}/attempts").st_mtime_ns]
+    except OSError:
+        return ""
+    try:
+        times.append(os.stat(f"{path}/evals").st_mtime_ns)
+    except OSError:
+        times.append(0)
+    return f"{times[0]} {times[1]} {times[2]}"
+
+
+def _settled(stamp: str, now: int) -> bool:
+    return bool(stamp) and max(map(int, stamp.split())) < now - _TICK_NS
+
+
+def _read(runs: Path) -> Mapping[str, Row]:
+    """Return the rows on file, none where there is no index or it cannot be used."""
+    path = runs / NAME
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
+                return {}
+            found = db.execute("SELECT folder, stamp, row FROM runs").fetchall()
+    except sqlite3.Error:
+        return {}
+    return {folder: (stamp, row) for folder, stamp, row in found}
+
+
+def _write(runs: Path, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[str]) -> None:
+    """Put in and take out rows in one transaction; whoever cannot leaves it to the next reader."""
+    path = runs / NAME
+    for _ in range(2):
+        try:
+            with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as db:
+                _update(db, kept, gone)
+            return
+        except sqlite3.OperationalError:
+            return
+        except sqlite3.DatabaseError:  # no database, or a damaged one: begun anew
+            with suppress(OSError):
+                path.unlink()
+
+
+def _update(db: sqlite3.Connection, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[str]) -> None:
+    db.execute("PRAGMA synchronous = OFF")  # a crash of the machine may cost the index, which is made anew
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
+        db.execute("DROP TABLE IF EXISTS runs")
+        db.execute(f"PRAGMA user_version = {_SCHEMA}")
+    db.execute(_TABLE)
+    rows = [(folder, stamp, msgspec.json.encode(summary).decode()) for folder, (stamp, summary) in kept.items()]
+    db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", rows)
+    db.executemany("DELETE FROM runs WHERE folder = ?", [(folder,) for folder in gone])
+    db.execute("COMMIT")
