@@ -1,5 +1,7 @@
 """Colours, numbers and columns for terminals."""
 
+from operator import add
+
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -52,16 +54,14 @@ def columns(rows: list[list[str]], *, right: frozenset[int] = frozenset(), gap: 
     """Align rows into columns; those in `right` are flush right. Widths leave ANSI codes out."""
     if not rows:
         return []
-    sizes = [[_width(cell) for cell in row] for row in rows]
-    widths = [max(size[i] for size in sizes if i < len(size)) for i in range(max(map(len, rows)))]
-    lines = []
-    for row, size in zip(rows, sizes, strict=True):
-        cells = []
-        for i, cell in enumerate(row):
-            pad = " " * (widths[i] - size[i])
-            cells.append(pad + cell if i in right else cell + pad)
-        lines.append(gap.join(cells).rstrip())
-    return lines
+    count = max(map(len, rows))
+    padded = []
+    for i, column in enumerate(zip(*(row + [""] * (count - len(row)) for row in rows), strict=True)):
+        sizes = list(map(_width, column))
+        width = max(sizes)
+        spaces = [" " * (width - size) for size in sizes]
+        padded.append(map(add, spaces, column) if i in right else map(add, column, spaces))
+    return [gap.join(cells).rstrip() for cells in zip(*padded, strict=True)]
 
 
 def _width(text: str) -> int:

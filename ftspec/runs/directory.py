@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -119,7 +118,7 @@ class RunDirectory:
 
     def point_latest(self, attempt: Attempt) -> None:
         """Make `latest` name the attempt; where links fail the README says it, and nothing else depends on it."""
-        temporary = self.path / f".latest.{os.getpid()}.{secrets.token_hex(4)}"
+        temporary = self.path / f".latest.{os.getpid()}.{os.urandom(4).hex()}"
         with suppress(OSError):
             temporary.symlink_to(f"attempts/{attempt.path.name}")
             os.replace(temporary, self.path / "latest")
@@ -206,7 +205,7 @@ def create_run(runs: Path, blobs: BlobStore, new: NewRun) -> RunDirectory:
     if (existing := find_run(runs, train)) is not None:
         return existing
     target = runs / new.experiment / f"{new.label}.{short(train)}"
-    building = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    building = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         (building / ".hydra").mkdir(parents=True)
         write_atomic(building / "README.md", new.readme)

@@ -1,32 +1,35 @@
 """`runs/.index.sqlite`: rows of finished runs, so that `ls` need not read ten thousand folders. Always disposable.
 
-The folders are the truth. A row is kept once nothing of it can change unnoticed, and believed while the times of the
-run's folder, its `attempts/` and its `evals/` are those it was read under. Deleting the file changes no output; a
-broken, locked or unwritable one only costs time.
+The folders are the truth. A row is kept once nothing of it can change unnoticed: a model is sealed, so are all scores,
+and sealed folders are read once (`verify` reads them again). It is believed while the times of the run's folder and of
+its `evals/` are those it was read under. Deleting the file changes no output; a broken, locked or unwritable one only
+costs time.
 """
 
+import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 from ftspec.runs.directory import RunDirectory
-from ftspec.runs.summary import Summary, summarize
+from ftspec.runs.summary import Score, Summary, summarize
 from ftspec.spec.errors import DataError
 
 NAME = ".index.sqlite"
 _SCHEMA = 1
+# A row is a JSON list of Summary's fields up to `scores`, scores as lists of Score's fields.
 _TABLE = "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)"
+_FIELDS = Summary._fields.index("scores") + 1
 _BUSY_SECONDS = 0.25
 
 # A folder that changed less than this long before it was read may change again within the same tick of its clock.
 _TICK_NS = 2_000_000_000
 
-Row = tuple[str, str]  # stamp, JSON of the summary
+Row = tuple[str, str]  # stamp, JSON
 
 
 def summaries(runs: Path) -> list[Summary]:
@@ -52,8 +55,8 @@ def _summaries(runs: Path, known: Mapping[str, Row]) -> list[Summary]:
             if summary.closed and _settled(stamp, now) and folder.isprintable():
                 kept[folder] = stamp, summary
     try:
-        rows = msgspec.json.decode(f"[{','.join(believed.values())}]", type=list[Summary])
-    except msgspec.DecodeError:  # someone wrote into the index: the folders are the truth
+        rows = list(map(_decoded, json.loads(f"[{','.join(believed.values())}]")))
+    except (ValueError, TypeError, KeyError):  # someone wrote into the index: the folders are the truth
         return _summaries(runs, {})
     gone = known.keys() - believed.keys() - kept.keys()
     if kept or gone:
@@ -70,7 +73,7 @@ def _run_folders(runs: Path, unreadable: list[Summary]) -> Iterator[str]:
             names = _names(runs / experiment)
         except DataError as error:
             said = Summary(folder=experiment, experiment=experiment, label="", train="", status="unreadable")
-            unreadable.append(msgspec.structs.replace(said, problem=error.problems[0].message))
+            unreadable.append(said._replace(problem=error.problems[0].message))
             continue
         for name in names:
             if name != "baselines":
@@ -88,17 +91,18 @@ def _names(folder: Path) -> list[str]:
 
 
 def _stamp(runs: Path, folder: str) -> str:
-    """Return the change times of the three folders that a finished run changes by; empty where it has none."""
-    path = f"{runs}/{folder}"
+    """Return the change times of the two folders by which a finished run's row changes; empty where there is none."""
     try:
-        times = [os.stat(path).st_mtime_ns, os.stat(f"{path}/attempts").st_mtime_ns]
+        return f"{os.stat(f'{runs}/{folder}').st_mtime_ns} {_evals_time(f'{runs}/{folder}/evals')}"
     except OSError:
         return ""
+
+
+def _evals_time(path: str) -> int:
     try:
-        times.append(os.stat(f"{path}/evals").st_mtime_ns)
-    except OSError:
-        times.append(0)
-    return f"{times[0]} {times[1]} {times[2]}"
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _settled(stamp: str, now: int) -> bool:
@@ -118,6 +122,11 @@ def _read(runs: Path) -> Mapping[str, Row]:
     except sqlite3.Error:
         return {}
     return {folder: (stamp, row) for folder, stamp, row in found}
+
+
+def _decoded(row: list[Any]) -> Summary:
+    scores = tuple([Score(*score) for score in row.pop()])
+    return Summary._make([*row, scores, "", True])  # no problem, closed
 
 
 def _write(runs: Path, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[str]) -> None:
@@ -142,7 +151,7 @@ def _update(db: sqlite3.Connection, kept: Mapping[str, tuple[str, Summary]], gon
         db.execute("DROP TABLE IF EXISTS runs")
         db.execute(f"PRAGMA user_version = {_SCHEMA}")
     db.execute(_TABLE)
-    rows = [(folder, stamp, msgspec.json.encode(summary).decode()) for folder, (stamp, summary) in kept.items()]
+    rows = [(folder, stamp, json.dumps(summary[:_FIELDS])) for folder, (stamp, summary) in kept.items()]
     db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", rows)
     db.executemany("DELETE FROM runs WHERE folder = ?", [(folder,) for folder in gone])
     db.execute("COMMIT")

@@ -1,10 +1,8 @@
 """A run directory in one row: what `ls` shows and the index keeps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from ftspec.runs.directory import Attempt, RunDirectory, training_lock
 from ftspec.runs.seal import SEAL, is_sealed
@@ -12,7 +10,7 @@ from ftspec.spec.errors import FtspecError, StorageError
 from ftspec.storage import is_locked, read_json, read_log
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
+class Score(NamedTuple):
     """A suite's primary metric as sealed; `eval` says what it may be compared with, `attempt` whose model it scores."""
 
     suite: str
@@ -25,11 +23,12 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class Summary(NamedTuple):
     """One run as a row. `folder` is relative to `runs/`; `started` is in Unix seconds, the first attempt's intent.
 
     `problem` is set where the folder cannot be read; the other runs are shown anyway. `closed` says that nothing of
-    the row can change without a folder changing: a model is sealed, and so are all scores.
+    the row can change without a folder changing: a model is sealed, and so are all scores. A tuple, since ten thousand
+    of them are made for one table.
     """
 
     folder: str
@@ -41,16 +40,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     valid_loss: float | None = None
     seconds: float | None = None
     usd: float | None = None
-    point: dict[str, Any] = {}
+    point: Mapping[str, Any] = {}
     scores: tuple[Score, ...] = ()
     problem: str = ""
     closed: bool = False
 
     def to_json(self, runs: Path) -> dict[str, Any]:
         """Return the stable shape of docs/json.md."""
-        built: dict[str, Any] = msgspec.to_builtins(self)
+        built = self._asdict() | {"folder": str(runs / self.folder), "scores": [one._asdict() for one in self.scores]}
         del built["closed"]
-        return built | {"folder": str(runs / self.folder)}
+        return built
 
 
 def summarize(run: RunDirectory) -> Summary:

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -42,7 +41,7 @@ class BlobStore:
         target = self.path(sha256)
         if target.exists():
             return sha256
-        temporary = target.with_name(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
+        temporary = target.with_name(f".{os.getpid()}.{os.urandom(4).hex()}.tmp")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, temporary)
