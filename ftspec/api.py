@@ -59,11 +59,16 @@ async def run_async(
     loop for about a second. Runs that failed are in `Results.failed`; they stop no other.
     Raises SpecError, DataError, GateError (budget) before any job, ProviderError where none could be made.
     """
+    from ftspec.workflows.fetch import plan_with_data
     from ftspec.workflows.locking import write_lock
     from ftspec.workflows.results import collect
     from ftspec.workflows.run import RunOptions, execute
 
-    made = plan(experiment, overrides, project=project) if isinstance(experiment, str) else experiment
+    if isinstance(experiment, str):
+        found = _project(project)
+        made = plan_with_data(found, found.name_of(experiment), tuple(overrides), emit)
+    else:
+        made = experiment
     report = await execute(made, options or RunOptions(), emit)
     after = made if made.nothing_to_do else make_plan(made.project, made.name, made.composed.overrides)
     results = collect(after)

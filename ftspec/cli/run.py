@@ -1,6 +1,6 @@
 """`ftspec run`: do the plan; the same command resumes it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,6 +36,7 @@ def command(
     from ftspec.report.problems import problem_lines
     from ftspec.report.progress import display
     from ftspec.spec.errors import Exit
+    from ftspec.workflows.fetch import plan_with_data
     from ftspec.workflows.locking import require_lock
     from ftspec.workflows.run import ALL_PARTS, RunOptions, check_budget
 
@@ -46,7 +47,7 @@ def command(
     options = RunOptions(only=chosen, yes=yes, accept_unknown=accept_unknown)
 
     def plan_of(target: Target) -> "Plan":
-        plan = api.plan(target.name, target.overrides, project=target.project.root)
+        plan = plan_with_data(target.project, target.name, target.overrides, _tell)
         if locked:
             require_lock(plan)
         return plan
@@ -90,6 +91,10 @@ def _show(target: Target, plan: "Plan", results: "Results") -> None:
     if results.saved:
         names = " ".join(path.relative_to(target.project.root).as_posix() for path in results.saved)
         click.echo(f"saved   commit {names}")
+
+
+def _tell(event: Any) -> None:
+    click.echo(event.message, err=True)
 
 
 def _saved(target: Target) -> Target:

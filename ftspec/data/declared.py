@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
+from ftspec.data.origins import Origin, origins
 from ftspec.data.rows import canonical_tools
 from ftspec.data.screen import Screen, screens
-from ftspec.data.sources import Origin, origins
 from ftspec.spec.dataset import Dataset, TemplateMessage, Weights
 from ftspec.spec.errors import SpecError
 from ftspec.spec.model import FileRef

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ftspec.data.declared import declared
 from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
 from ftspec.data.parts import Prepared, from_json, part_json
 from ftspec.data.proof import Proof, dead_rules
+from ftspec.data.remote import unpinned
 from ftspec.data.render import Rendering, part_writers, references
 from ftspec.data.rows import Canonical, RowsBuilder
 from ftspec.data.rules import RowRules
@@ -58,8 +59,13 @@ class Preparation:
         self.declared = declared(dataset, weights, root)
 
     def run(self) -> Prepared:
-        """Return what is cached, or make it."""
+        """Return what is cached, or make it; how its sources are pinned is looked at each time."""
         inputs = find_inputs(self.dataset, self.root, self.cache)
+        prepared = self._prepared(inputs)
+        pins = unpinned(self.dataset, {source.path: source.sha256 for source in inputs})
+        return replace(prepared, problems=(*prepared.problems, *pins))
+
+    def _prepared(self, inputs: Sequence[InputFile]) -> Prepared:
         rows_id = content_id("rows", self._rows_parts(inputs))
         files_id = content_id("files", self._files_parts(rows_id))
         known = self.cache.find("files", files_id)
@@ -80,7 +86,7 @@ class Preparation:
     def _rows_parts(self, inputs: Sequence[InputFile]) -> dict[str, Any]:
         return {
             "contract": CONTRACT,
-            "sources": [[i.path, i.sha256, i.format, i.gzip, i.home, i.group] for i in inputs],
+            "sources": [[i.path, i.sha256, i.format, i.compression, i.home, i.group] for i in inputs],
             **self.declared.to_json(),
         }
 

@@ -1,61 +1,43 @@
-r"""Reading source files row by row with the line each row starts on: jsonl, json, csv, plain or gzip.
+r"""Reading source files row by row with the line each row starts on: jsonl, json, csv, parquet.
 
 Rows of jsonl files are handed on as bytes, since chat rows are decoded straight into their shapes.
 Lines end at `\n` alone: U+2028 is legal inside a JSON string.
 """
 
 import csv
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
 import msgspec
 
+from ftspec.data.compression import ReadError, opened
 from ftspec.data.sources import InputFile
 from ftspec.spec.errors import Problem
 
 MAX_LINE = 64 * 1024 * 1024
+MAX_JSON = 256 * 1024 * 1024  # a JSON list is read as a whole
 _BLOCK = 4 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
-
-
-class ReadError(Exception):
-    """A file cannot be read any further; holds the problem. Rows before it have been given out."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
 
 
 Raw = bytes | dict[str, Any] | Problem
 
 
-def read(source: InputFile) -> Iterator[tuple[int, Raw]]:
+def read(source: InputFile, columns: dict[str, str] | None = None) -> Iterator[tuple[int, Raw]]:
     """Yield `(line, row)`; a row is bytes (jsonl), an object, or the problem of a row that is neither.
 
-    Raises ReadError where the rest of the file cannot be read (truncated gzip, broken CSV or JSON).
+    `columns` is kept over the files of one source; see `parquet_rows`. Raises ReadError where the rest of the file
+    cannot be read (truncated gzip, broken CSV or JSON, changed meanwhile), DataError where an extra is missing.
     """
-    reader = {"jsonl": _jsonl, "json": _json, "csv": _csv}[source.format]
-    try:
-        with _open(source) as stream:
-            yield from reader(stream, source.path)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        cut = isinstance(error, EOFError)
-        message = "the gzip file is cut off" if cut else f"not a valid gzip file: {error}"
-        fix = "copy or download it again"
-        raise ReadError(Problem("truncated" if cut else "gzip", message, file=source.path, fix=fix)) from error
-    except OSError as error:
-        message = f"cannot read {source.path}: {error.strerror or error}"
-        raise ReadError(Problem("unreadable_file", message, file=source.path)) from error
+    with opened(source) as stream:
+        if source.format == "parquet":
+            from ftspec.data.parquet import parquet_rows
 
-
-def _open(source: InputFile) -> Any:
-    if source.gzip:
-        return gzip.open(source.real, "rb")
-    return source.real.open("rb")
+            yield from parquet_rows(stream, source.path, {} if columns is None else columns)
+        else:
+            yield from {"jsonl": _jsonl, "json": _json, "csv": _csv}[source.format](stream, source.path)
 
 
 def _jsonl(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
@@ -66,10 +48,7 @@ def _jsonl(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
             if number == 1 and line.startswith(_BOM):
                 line = line[3:]
             if len(line) > MAX_LINE:
-                yield (
-                    number,
-                    Problem("huge_line", f"the line is longer than {MAX_LINE >> 20} MB", file=path, line=number),
-                )
+                yield number, _huge(path, number)
             elif line and not line.isspace():
                 yield number, line
 
@@ -85,8 +64,16 @@ def _blocks(stream: IO[bytes]) -> Iterator[list[bytes]]:
         yield block.removesuffix(b"\n").split(b"\n")
 
 
+def _huge(path: str, line: int) -> Problem:
+    fix = "is it one row a line, and no other kind of file?"
+    return Problem("huge_line", f"the line is longer than {MAX_LINE >> 20} MB", file=path, line=line, fix=fix)
+
+
 def _json(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
-    data = stream.read().removeprefix(_BOM)
+    data = stream.read(MAX_JSON + 1).removeprefix(_BOM)
+    if len(data) > MAX_JSON:
+        message = f"a JSON list is read as a whole, and this one is larger than {MAX_JSON >> 20} MB"
+        raise ReadError(Problem("huge_file", message, file=path, fix="write one object a line: format: jsonl"))
     try:
         rows = msgspec.json.decode(data, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -155,7 +142,7 @@ def _csv(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
 
 def _csv_rows(text: io.TextIOWrapper, path: str) -> Iterator[tuple[int, Raw]]:
     csv.field_size_limit(MAX_LINE)
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(_bounded(text, path), strict=True)
     start = 1
     try:
         header = next(reader, [])
@@ -166,12 +153,23 @@ def _csv_rows(text: io.TextIOWrapper, path: str) -> Iterator[tuple[int, Raw]]:
                 yield start, _csv_row(header, values, path, start)
             start = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise ReadError(_huge(path, start)) from error
         worded = "a quote is never closed" if "unexpected end" in str(error) else str(error)
         raise ReadError(Problem("csv", f"broken CSV: {worded}", file=path, line=start)) from error
     except UnicodeDecodeError as error:
         message = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
         fix = "save the file as UTF-8"
         raise ReadError(Problem("not_utf8", message, file=path, line=start, fix=fix)) from error
+
+
+def _bounded(text: io.TextIOWrapper, path: str) -> Iterator[str]:
+    number = 0
+    while line := text.readline(MAX_LINE):
+        number += 1
+        if len(line) == MAX_LINE:
+            raise ReadError(_huge(path, number))
+        yield line
 
 
 def _check_header(header: list[str], path: str) -> None:

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from ftspec.data.chat import ROLE, ChatRow, CompletionRow, prompt_end, text_of
+from ftspec.data.compression import ReadError
 from ftspec.data.counting import Counting
 from ftspec.data.index import ANSWER, KEY, NO_ANSWER, RowIndex
 from ftspec.data.issues import Issues, TooManyBadRowsError
 from ftspec.data.messages import BadRowError, Mapper
-from ftspec.data.readers import ReadError, read
+from ftspec.data.readers import read
 from ftspec.data.screen import Screen
 from ftspec.data.sources import InputFile
 from ftspec.spec.errors import Problem, StorageError
@@ -89,7 +90,7 @@ class RowsBuilder:
         before, skipped = len(self.index), screen.skipped
         bad = self.issues.bad_rows
         try:
-            for line, raw in read(source):
+            for line, raw in read(source, screen.columns):
                 try:
                     if isinstance(raw, Problem):
                         raise BadRowError([raw])

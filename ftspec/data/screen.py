@@ -5,8 +5,8 @@ from typing import Any
 
 from ftspec.data.contract import Contract
 from ftspec.data.messages import BadRowError, row_object
+from ftspec.data.origins import Origin
 from ftspec.data.selection import Selection
-from ftspec.data.sources import Origin
 from ftspec.spec.errors import Problem
 
 
@@ -15,6 +15,7 @@ class Screen:
 
     def __init__(self, origin: Origin, contract: Any) -> None:
         self.skipped = 0
+        self.columns: dict[str, str] = {}  # of its first Parquet file
         where = origin.source.where
         self._selection = Selection(where, f"{origin.where}.where") if where else None
         self._contract = Contract(contract, f"{origin.where}.schema") if contract is not None else None

@@ -4,19 +4,29 @@ import difflib
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 from ftspec.data.cache import Cache, content_id
+from ftspec.data.origins import Home, origins
+from ftspec.data.remote import copies
 from ftspec.spec.dataset import Dataset, Source
 from ftspec.spec.errors import DataError, Problem, UnsafeError
 from ftspec.storage import sha256_file
 
-Format = Literal["jsonl", "json", "csv"]
-Home = Literal["train", "valid", "test"]
-_SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv"}
+Format = Literal["jsonl", "json", "csv", "parquet"]
+Compression = Literal["gzip", "zstd"]
+Stamp = tuple[int, int, int]
+_SUFFIXES: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+_COMPRESSED: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 _TICK = 20_000_000  # ns; a file written within one tick of its digest could change unseen
 
 
@@ -24,7 +34,8 @@ _TICK = 20_000_000  # ns; a file written within one tick of its digest could cha
 class InputFile:
     """One file to read.
 
-    `where` is the spec path of its source, `group` its number in `origins`, `home` the part it is bound to.
+    `where` is the spec path of its source, `group` its number in `origins`, `home` the part it is bound to, `stamp` its
+    size, time (ns) and inode when its digest was taken.
     """
 
     path: str
@@ -32,27 +43,11 @@ class InputFile:
     sha256: str
     bytes: int
     format: Format
-    gzip: bool
+    compression: Compression | None
     where: str
     group: int
+    stamp: Stamp
     home: Home = "train"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """One source as the spec names it: its place there, and the part its rows are bound to (`train`: to be divided)."""
-
-    source: Source
-    where: str
-    home: Home = "train"
-
-
-def origins(dataset: Dataset) -> list[Origin]:
-    """Return every source of a data set in order, parts with files of their own last."""
-    found = [Origin(source, f"dataset.sources[{n}]") for n, source in enumerate(dataset.sources)]
-    split = dataset.split
-    parts: tuple[tuple[str, Home, Any], ...] = (("validation", "valid", split.validation), ("test", "test", split.test))
-    return found + [Origin(part, f"dataset.split.{key}", home) for key, home, part in parts if isinstance(part, Source)]
 
 
 def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
@@ -64,12 +59,48 @@ def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
     found: list[InputFile] = []
     for group, origin in enumerate(origins(dataset)):
         place = (origin.where, group, origin.home)
+        if origin.source.remote:
+            found += _fetched(origin.source, cache, place, problems)
+            continue
         for path in _expand(origin.source.path, root, origin.where, problems):
             made = _input(path, origin.source, root, cache, place, problems)
             found += [made] if made else []
     if problems:
         raise DataError.many(problems)
     return found
+
+
+def _fetched(
+    source: Source, cache: Cache, place: tuple[str, int, Home], problems: list[Problem]
+) -> Iterator[InputFile]:
+    where, group, home = place
+    made = copies(source, cache)
+    if not made:
+        message = f"{source.path} was not fetched yet, and only `run` fetches"
+        problems.append(Problem("not_fetched", message, f"{where}.path", fix="ftspec run NAME --only data"))
+    for copy in made:
+        form = _format(copy.real.name, source)
+        if source.sha256 and source.sha256 != copy.sha256:
+            problems.append(_other_bytes(copy.path, copy.sha256, source.sha256, where))
+        elif copy.bytes == 0:
+            problems.append(Problem("empty_file", f"{copy.path} is empty", f"{where}.path", file=copy.path))
+        elif form is None:
+            problems.append(_no_format(copy.path, f"{where}.path"))
+        else:
+            compression = _COMPRESSED.get(copy.real.suffix.lower())
+            stamp = _stamp(copy.real.stat())
+            yield InputFile(copy.path, copy.real, copy.sha256, copy.bytes, form, compression, where, group, stamp, home)
+
+
+def _other_bytes(path: str, sha256: str, pinned: str, where: str) -> Problem:
+    message = f"{path} has sha256 {sha256[:12]}..., pinned is {pinned[:12]}..."
+    fix = f"get the pinned file again, or pin this one: sha256: {sha256}"
+    return Problem("pin", message, f"{where}.sha256", file=path, fix=fix)
+
+
+def _no_format(path: str, where: str) -> Problem:
+    fix = "add format: jsonl, json, csv or parquet"
+    return Problem("format", f"cannot tell the format of {path} by its name", where, fix=fix)
 
 
 def _expand(pattern: str, root: Path, where: str, problems: list[Problem]) -> list[str]:
@@ -96,31 +127,30 @@ def _input(
         if not real.is_file():
             problems.append(_missing(path, real, root, spec_path))
             return None
-        sha256, size = _digest(real, cache)
+        sha256, stamp = _digest(real, cache)
     except OSError as error:
         reason = error.strerror or error
         problems.append(Problem("unreadable_file", f"cannot read {path}: {reason}", spec_path, file=path))
         return None
-    if size == 0:
+    if stamp[0] == 0:
         problems.append(Problem("empty_file", f"{path} is empty", spec_path, file=path))
         return None
     if source.sha256 and source.sha256 != sha256:
-        message = f"{path} has sha256 {sha256[:12]}..., pinned is {source.sha256[:12]}..."
-        fix = f"get the pinned file again, or pin this one: sha256: {sha256}"
-        problems.append(Problem("pin", message, f"{where}.sha256", file=path, fix=fix))
+        problems.append(_other_bytes(path, sha256, source.sha256, where))
         return None
     form = _format(path, source)
     if form is None:
-        message = f"cannot tell the format of {path} by its name"
-        problems.append(Problem("format", message, spec_path, fix="add format: jsonl, json or csv"))
+        problems.append(_no_format(path, spec_path))
         return None
-    return InputFile(path, real, sha256, size, form, path.endswith(".gz"), where, group, home)
+    compression = _COMPRESSED.get(PurePosixPath(path).suffix.lower())
+    return InputFile(path, real, sha256, stamp[0], form, compression, where, group, stamp, home)
 
 
 def _format(path: str, source: Source) -> Format | None:
     if source.format != "auto":
         return source.format
-    return _SUFFIXES.get(PurePosixPath(path.removesuffix(".gz")).suffix.lower())
+    pure = PurePosixPath(path.lower())
+    return _SUFFIXES.get((pure.with_suffix("") if pure.suffix in _COMPRESSED else pure).suffix)
 
 
 def _missing(path: str, real: Path, root: Path, where: str) -> Problem:
@@ -144,24 +174,26 @@ def _suggestion(path: str, root: Path) -> str:
     return f"did you mean {close[0]}?" if close else ""
 
 
-def _digest(real: Path, cache: Cache) -> tuple[str, int]:
-    """Return sha256 and size; a file whose (real path, size, mtime, inode) is known is not read."""
+def _digest(real: Path, cache: Cache) -> tuple[str, Stamp]:
+    """Return sha256 and stamp; a file whose (real path, size, mtime, inode) is known is not read."""
     stat = os.stat(real)
     key = [os.path.realpath(real), stat.st_size, str(stat.st_mtime_ns), stat.st_ino]
     name = content_id("source", key)
     known = cache.recall("source", name)
     if isinstance(known, dict) and isinstance(known.get("sha256"), str) and len(known["sha256"]) == 64:
-        return known["sha256"], stat.st_size
+        return known["sha256"], _stamp(stat)
     age = time.time_ns() - stat.st_mtime_ns
     if 0 <= age < _TICK:
         time.sleep((_TICK - age) / 1e9)
     sha256 = sha256_file(real)
     after = os.stat(real)
-    if (after.st_size, after.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
-        return sha256, after.st_size
-    if age >= 0:
+    if age >= 0 and _stamp(after) == _stamp(stat):
         cache.remember("source", name, {"sha256": sha256})
-    return sha256, stat.st_size
+    return sha256, _stamp(stat)  # where they differ, reading the file will tell
+
+
+def _stamp(stat: os.stat_result) -> Stamp:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def texts_digest(texts: Sequence[str]) -> str:

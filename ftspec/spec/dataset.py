@@ -18,19 +18,44 @@ Scalar = str | int | float | bool | None
 Wanted = Scalar | Annotated[list[Scalar], Field(min_length=1)]
 
 
+HUB = "hf:"
+
+
 class Source(Strict):
     """One place rows come from. Paths are relative to the project root; `*` makes a glob, read in sorted order.
 
+    `s3://...`, `https://...` and other URLs of fsspec, and `hf:OWNER/NAME` of Hugging Face, are fetched by `run` alone.
     Of the rows that meet `where`, `fraction` or `count` keeps a part, chosen by a hash; rows are checked by `schema`.
     """
 
     path: Annotated[str, Field(min_length=1)]
-    format: Literal["auto", "jsonl", "json", "csv"] = "auto"
+    format: Literal["auto", "jsonl", "json", "csv", "parquet"] = "auto"
     where: Annotated[dict[str, Wanted], Field(min_length=1)] | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     count: Count | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     contract: Annotated[FileRef | dict[str, Any] | None, Field(alias="schema", union_mode="left_to_right")] = None
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    name: Annotated[str, Field(min_length=1)] | None = None
+    split: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether its bytes lie elsewhere and are read from a fetched copy."""
+        return "://" in self.path or self.path.startswith(HUB)
+
+    @model_validator(mode="after")
+    def _address(self) -> "Source":
+        hub = self.path.startswith(HUB)
+        if not hub and (self.revision or self.name or self.split):
+            raise ValueError(f"revision, name and split belong to a data set of Hugging Face: path: {HUB}OWNER/NAME")
+        if hub and self.revision is None and not self.path.startswith(f"{HUB}./"):
+            raise ValueError("a data set of Hugging Face needs its revision: a commit of 40 hex digits never moves")
+        if hub and self.format not in ("auto", "jsonl"):
+            raise ValueError("a data set of Hugging Face has no format of its own; leave it out")
+        if "://" in self.path and ("::" in self.path or "@" in self.path.split("://")[1].split("/")[0]):
+            raise ValueError("a URL holds no key, user or chain (`::`); keys belong to the environment")
+        return self
 
 
 class TemplateMessage(Strict):

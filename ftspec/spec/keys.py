@@ -134,7 +134,10 @@ WORDS: dict[str, Words] = {
         "`dataset.sources[]`, `dataset.split.validation`, `dataset.split.test`",
         {"dataset": {"sources": [{"path": "data/rows.jsonl", HERE: None}]}},
         {
-            "path": ("A file or glob, relative to the project.", "path: data/*.jsonl"),
+            "path": (
+                "A file or glob, relative to the project; a URL of fsspec; or `hf:OWNER/NAME`.",
+                "path: data/*.jsonl",
+            ),
             "format": ("By the file's name (`auto`), or said.", "format: jsonl"),
             "where": (
                 "Use rows whose field has this value, or one of a list; equality on raw values.",
@@ -146,6 +149,18 @@ WORDS: dict[str, Words] = {
             "schema": (
                 "A JSON Schema that every raw row must meet, in place or as a file.",
                 "schema: {type: object, required: [text, queue]}",
+            ),
+            "revision": (
+                "The commit (or tag) of a data set of Hugging Face.",
+                f"{{path: hf:PolyAI/banking77, revision: {'0a' * 20}}}",
+            ),
+            "name": (
+                "Its configuration, where it has several.",
+                f"{{path: hf:openai/gsm8k, name: main, revision: {'0a' * 20}}}",
+            ),
+            "split": (
+                "Which of its splits; `train` where none is named.",
+                f"{{path: hf:openai/gsm8k, split: test, revision: {'0a' * 20}}}",
             ),
         },
     ),

@@ -29,6 +29,7 @@ LINTS = {
     "read_only": "the provider becomes read-only on a date",
     "sweep_without_auto": "the multiplier is swept without `auto`",
     "unknown_model": "the provider is not known to train this model",
+    "unpinned_source": "the bytes of a remote source may change",
     "unusual_rate": "the rate is outside what is usual for the provider",
 }
 

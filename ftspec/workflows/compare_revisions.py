@@ -143,7 +143,8 @@ def _experiment(project: Project, name: str, pointers: Mapping[str, str]) -> Exp
         plan = make_plan(project, name)
     except FtspecError as error:
         outside = all(
-            problem.code == "missing_file" and problem.path.startswith("dataset") for problem in error.problems
+            problem.code in ("missing_file", "not_fetched") and problem.path.startswith("dataset")
+            for problem in error.problems
         )
         found = of_lock(project, name, pointers) if outside else None
         if found is None:

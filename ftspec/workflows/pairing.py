@@ -18,7 +18,7 @@ _SHOWN = re.compile(
     r"(model|method|seed|repeats|budget|tags|suffix|sweep|weights|hyperparameters|provider\.profile|provider\.concurrency)"
     r"(\..*|\[.*)?"
     r"|dataset\.(split|metadata)(\..*|\[.*)?"
-    r"|dataset\.sources\[\d+\]\.(path|format|fraction|count|sha256)"
+    r"|dataset\.sources\[\d+\]\.(path|format|fraction|count|sha256|revision|name|split)"
     r"|dataset\.messages\[\d+\]\.(role|weight)"
     r"|evals\.\w+\.(data|samples|metrics|compare|max_error_rate|kind)(\..*|\[.*)?"
     r"|evals\.\w+\.request\.(params|parse)(\.(temperature|top_p|max_completion_tokens|seed|tool_choice))?"

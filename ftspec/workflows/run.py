@@ -60,7 +60,7 @@ class RunReport:
 
 def check_budget(plan: Plan, options: RunOptions) -> None:
     """Refuse a plan over `budget.max_usd`, of unknown price, or paid without a yes. Raises GateError."""
-    if plan.counts["train"] == 0:
+    if plan.counts["train"] == 0 or "train" not in options.only:
         return
     usd, limit = plan.usd, plan.composed.experiment.budget.max_usd
     if usd is None and not options.accept_unknown:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.data.cache import Cache
-from ftspec.data.readers import ReadError, read
+from ftspec.data.compression import ReadError
+from ftspec.data.readers import read
 from ftspec.data.sources import find_inputs
 from ftspec.spec.dataset import Dataset, Source
 from ftspec.spec.errors import DataError, Problem, UsageError
