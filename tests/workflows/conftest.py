@@ -123,3 +123,75 @@ def make_demo(tmp_path: Path) -> Callable[..., Demo]:
 def demo(make_demo: Callable[..., Demo]) -> Demo:
     """The project with its default rows."""
     return make_demo()
+
+
+_GIT = {
+    "GIT_AUTHOR_NAME": "a",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "a",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
+
+
+@dataclass(frozen=True)
+class Repo(Demo):
+    """A project in a real git repository, changed branch by branch and reviewed in process."""
+
+    def git(self, *arguments: str, check: bool = True) -> str:
+        """Run git and return what it wrote."""
+        done = subprocess.run(["git", *arguments], cwd=self.root, env=os.environ | _GIT, capture_output=True)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout.decode("utf-8", "replace").strip()
+
+    def read(self, name: str) -> str:
+        """Return the text of a file."""
+        return (self.root / name).read_text()
+
+    def write(self, files: dict[str, str | bytes | None]) -> None:
+        """Write files; None removes one."""
+        for name, content in files.items():
+            path = self.root / name
+            if content is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Replace a text that must stand in a file."""
+        text = self.read(name)
+        assert old in text, f"{old!r} is not in {name}"
+        (self.root / name).write_text(text.replace(old, new))
+
+    def commit(self) -> str:
+        """Commit everything and return the commit."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "x")
+        return self.git("rev-parse", "HEAD")
+
+    def start(self) -> "Repo":
+        """Make the first commit on main, and go on in a branch."""
+        self.git("init", "-q", "-b", "main", ".")
+        self.commit()
+        self.git("checkout", "-q", "-b", "change")
+        return self
+
+    def review(self, base: str | None = "main", head: str | None = None, **options: Any) -> Any:
+        """Return the review of two revisions; default: the working tree against main."""
+        from ftspec.compose import Project
+        from ftspec.workflows.diff import Options, diff
+
+        return diff(Project(self.root), base, head, Options(**options))
+
+
+@pytest.fixture
+def repo(make_demo: Callable[..., Demo]) -> Repo:
+    """The small project with its prompt in a file, committed on main; the branch `change` is checked out."""
+    experiment = EXPERIMENT.replace('content: "Name the animal."', "content: {file: prompts/ask.md}")
+    made = Repo(make_demo(experiment=experiment).root)
+    made.write({"prompts/ask.md": "Name the animal.\n", ".gitignore": "/runs/\n"})
+    return made.start()
