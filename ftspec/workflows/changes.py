@@ -360,3 +360,8 @@ def _check(value: Any) -> None:
         raise DataError("plan_shape", f"plan.json does not fit its schema at {place}: {wrong.message[:200]}")
     if value["schema"] != SCHEMA:
         raise DataError("plan_schema", f"plan.json has version {value['schema']}, this ftspec reads {SCHEMA}")
+
+
+if __name__ == "__main__":
+    text = json.dumps(make_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (Path(__file__).parent / "changes.schema.json").write_text(text, "utf-8")

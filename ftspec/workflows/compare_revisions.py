@@ -5,6 +5,7 @@ Runs in this process, or in the limited child of `contained.py`. Reads nothing b
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from typing import Any
 from ftspec.compose import Project
 from ftspec.compose.closure import Closures, Scans
 from ftspec.compose.revision import Entry, Revision
-from ftspec.spec.errors import FtspecError, Problem
+from ftspec.runs.lock import read_lock
+from ftspec.spec.errors import DataError, FtspecError, Problem
 from ftspec.workflows import changes as shapes
 from ftspec.workflows.evaldiff import overlaps, suite_changes
 from ftspec.workflows.known import known_scores
 from ftspec.workflows.locked import lock_state, of_lock
 from ftspec.workflows.pairing import Paired, describe_all, field_groups, pair, sweep_fields
 from ftspec.workflows.places import Places, changed_files
-from ftspec.workflows.plan import make_plan
+from ftspec.workflows.plan import draft_plan
 from ftspec.workflows.rowdiff import counts, diff_rows, samples
 from ftspec.workflows.sides import DataSide, ExperimentSide, asked_models, of_plan
 
@@ -76,7 +78,7 @@ def compare(job: Job) -> shapes.Changes:
         limits=job.limits,
         untouched=job.untouched,
         experiments=tuple(_experiments(job, base, head, paired)),
-        runs=tuple(describe_all(paired)),
+        runs=tuple(describe_all(paired, _trained_elsewhere(job))),
         fields=(
             *field_groups(paired, places, job.show_text),
             *sweep_fields(base.experiments, head.experiments, paired, places, job.show_text),
@@ -86,11 +88,23 @@ def compare(job: Job) -> shapes.Changes:
         overlaps=tuple(overlaps(paired, base.experiments)),
         known=tuple(known_scores(Path(job.base.folder), Path(job.head.folder), paired)),
         notices=(*job.notices, *dict.fromkeys(note for e in head.experiments.values() for note in e.notes)),
-        troubles=(*base.troubles, *head.troubles),
+        troubles=(*base.troubles, *head.troubles, *_new_warnings(base, head)),
         gates=(),
         prices_as_of=_prices_as_of(head),
         show_text=job.show_text,
     )
+
+
+def _trained_elsewhere(job: Job) -> dict[str, str]:
+    """Return the trainings that locks of untouched experiments name: copying one of those trains nothing anew."""
+    found: dict[str, str] = {}
+    for path in sorted(job.base.files):
+        name = path.removeprefix("experiments/").removesuffix(".lock.json")
+        if path == f"experiments/{name}.lock.json" and name not in job.names:
+            with suppress(DataError, OSError):
+                lock = read_lock((Path(job.base.folder) / path).read_bytes(), file=path)
+                found |= {run.train: f"{name}/{run.label}" for run in lock.runs}
+    return found
 
 
 def own_version() -> str:
@@ -132,15 +146,22 @@ def _compose(job: Job, which: str) -> _Composed:
             if which == "head" and error.exit_code == 66:
                 raise
             composed.troubles += [_trouble(which, name, problem) for problem in error.problems]
-        else:
-            warnings = (p for p in composed.experiments[name].warnings if p.severity == "warning")
-            composed.troubles += [_trouble(which, name, problem) for problem in warnings] if which == "head" else []
     return composed
+
+
+def _new_warnings(base: _Composed, head: _Composed) -> Iterable[shapes.Trouble]:
+    """Yield the warnings of the head that the base does not have: what was there before is not this change's."""
+    for name, experiment in head.experiments.items():
+        before = base.experiments.get(name)
+        known = {(problem.code, problem.message) for problem in before.warnings} if before else set()
+        for problem in experiment.warnings:
+            if problem.severity == "warning" and (problem.code, problem.message) not in known:
+                yield _trouble("head", name, problem)
 
 
 def _experiment(project: Project, name: str, pointers: Mapping[str, str]) -> ExperimentSide:
     try:
-        plan = make_plan(project, name)
+        plan = draft_plan(project, name)
     except FtspecError as error:
         outside = all(
             problem.code in ("missing_file", "not_fetched") and problem.path.startswith("dataset")

@@ -55,8 +55,7 @@ def _before(found: Paired, base: Mapping[str, ExperimentSide]) -> RunSide | None
 
 
 def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | None, found: list[Paired]) -> Suite:
-    before, after = (old.items if old else {}), (new.items if new else {})
-    edited = sum(1 for key in before.keys() & after.keys() if before[key] != after[key])
+    added, removed, edited = _items(old, new) if old and new else (0, 0, 0)
     baselines = new.baselines if new else ()
     answers = (new.n_items * new.samples * len(_asked(new))) if new else 0
     kind = "changed" if old and new else "new" if new else "removed"
@@ -67,19 +66,34 @@ def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | N
         kind=kind,  # type: ignore[arg-type]
         digest_old=old.digest if old else None,
         digest_new=new.digest if new else None,
-        causes=tuple(_causes(old, new, len(after.keys() - before.keys()), len(before.keys() - after.keys()), edited))
-        if old and new
-        else (),
+        causes=tuple(_causes(old, new, added, removed, edited)) if old and new else (),
         items_old=old.n_items if old else None,
         items_new=new.n_items if new else None,
-        items_added=len(after.keys() - before.keys()) if old and new else 0,
-        items_removed=len(before.keys() - after.keys()) if old and new else 0,
+        items_added=added,
+        items_removed=removed,
         items_edited=edited,
         runs=len(found),
         baselines=baselines,
         answers=answers,
         usd=0.0 if not answers or is_free(one) else None,
     )
+
+
+def _items(old: SuiteSide, new: SuiteSide) -> tuple[int, int, int]:
+    """Return how many items were added, removed and edited.
+
+    An item whose id names its own text gets another id when it is edited: of those that came and went, the ones that
+    ask the same conversation, instructions aside, are one item edited.
+    """
+    before, after = old.items, new.items
+    came, went = after.keys() - before.keys(), before.keys() - after.keys()
+    edited = sum(before[key] != after[key] for key in before.keys() & after.keys())
+    if came and went and old.planned and new.planned:
+        one, other = item_turns(old.planned), item_turns(new.planned)
+        left = Counter(one[key].prompt for key in went if key in one)
+        again = (left & Counter(other[key].prompt for key in came if key in other)).total()
+        return len(came) - again, len(went) - again, edited + again
+    return len(came), len(went), edited
 
 
 def _asked(suite: SuiteSide) -> list[str]:
@@ -199,7 +213,7 @@ def _hits(run: RunSide, suite: SuiteSide) -> list[tuple[int, str, str]]:
     """Return (row number, key, level) of train rows that repeat an item; the strongest level counts."""
     assert suite.planned is not None
     assert run.data.train.path is not None
-    asked = item_turns(suite.planned)
+    asked = item_turns(suite.planned).values()
     prompts, turns = {t.prompt for t in asked}, {t.turn for t in asked if t.turn}
     alike = {t.alike for t in asked if t.alike}
     found = []

@@ -76,9 +76,11 @@ def kind_of(old: RunSide, new: RunSide) -> Kind | None:
     return "metadata" if old.config != new.config else None
 
 
-def describe_all(paired: Sequence[Paired]) -> Iterator[Run]:
-    """Yield the changed runs as they stand in plan.json; a training is paid for once, and not where it is there."""
-    trained = {found.old.train: found.old.name for found in reversed(paired) if found.old is not None}
+def describe_all(paired: Sequence[Paired], elsewhere: Mapping[str, str]) -> Iterator[Run]:
+    """Yield the changed runs as they stand in plan.json. A training is paid for once, and not where there is one:
+    in the base revision, or `elsewhere` (train digest to the name of a run of an experiment that was not composed).
+    """
+    trained = dict(elsewhere) | {found.old.train: found.old.name for found in reversed(paired) if found.old is not None}
     for found in paired:
         if found.kind is None:
             continue

@@ -6,7 +6,7 @@ A plan reads the spec, the data and what lies in `runs/`; it asks no provider an
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -143,15 +143,24 @@ def make_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pla
 
     Raises SpecError or DataError with every problem found, each with its place.
     """
+    plan = draft_plan(project, name, overrides)
+    return replace(plan, warnings=tuple(place(plan.warnings, project, name, overrides)))
+
+
+def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Plan:
+    """Return the same plan with warnings that have no place yet: giving them one composes again.
+
+    Raises what `make_plan` raises, with places.
+    """
     composed = load(project, name, overrides)
     builder = _Builder(project, composed)
     builder.check_providers()
     runs = builder.runs()
     lint = composed.experiment.lint
-    found = [*unknown_lints(lint), *relevel(dict.fromkeys(builder.problems.found), lint)]
-    problems = place(found, project, name, overrides)
-    Problems(problems).raise_as(builder.kind)
-    return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(problems))
+    found = Problems([*unknown_lints(lint), *relevel(dict.fromkeys(builder.problems.found), lint)])
+    if found.errors:
+        Problems(place(found.found, project, name, overrides)).raise_as(builder.kind)
+    return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(found.found))
 
 
 class _Builder:

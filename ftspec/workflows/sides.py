@@ -249,16 +249,16 @@ def turn_of(messages: Any) -> Turn:
     return Turn(prompt_key(messages), text, "".join(c for c in text.casefold() if c.isalnum()))
 
 
-def item_turns(suite: PlannedSuite) -> list[Turn]:
-    """Return the turns of all items of a suite; items that its request cannot ask are left out."""
+def item_turns(suite: PlannedSuite) -> dict[str, Turn]:
+    """Return the turns of a suite's items by item id; items that its request cannot ask are left out."""
     from ftspec.data.template import MissingFieldError
     from ftspec.evals.requests import messages_of
 
     plain = Arm(model="@base")
-    found = []
+    found = {}
     for item in suite.suite.items:
         try:
-            found.append(turn_of(messages_of(suite.suite.suite.request, plain, item)))
+            found[item.id] = turn_of(messages_of(suite.suite.suite.request, plain, item))
         except (MissingFieldError, ValueError):
             continue
     return found

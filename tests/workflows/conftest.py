@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -188,10 +189,25 @@ class Repo(Demo):
         return diff(Project(self.root), base, head, Options(**options))
 
 
-@pytest.fixture
-def repo(make_demo: Callable[..., Demo]) -> Repo:
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """The small project with its prompt in a file, committed on main; the branch `change` is checked out."""
+    made = Repo(tmp_path_factory.mktemp("committed") / "project")
     experiment = EXPERIMENT.replace('content: "Name the animal."', "content: {file: prompts/ask.md}")
-    made = Repo(make_demo(experiment=experiment).root)
-    made.write({"prompts/ask.md": "Name the animal.\n", ".gitignore": "/runs/\n"})
+    made.write(
+        {
+            "data/rows.jsonl": "".join(json.dumps(row) + "\n" for row in rows(60)),
+            "conf/evals/exact.yaml": SUITE,
+            "experiments/demo.yaml": experiment,
+            "prompts/ask.md": "Name the animal.\n",
+            ".gitignore": "/runs/\n",
+        }
+    )
     return made.start()
+
+
+@pytest.fixture
+def repo(committed: Repo, tmp_path: Path) -> Repo:
+    """A copy of that repository, to be changed."""
+    shutil.copytree(committed.root, tmp_path / "project", symlinks=True)
+    return Repo(tmp_path / "project")

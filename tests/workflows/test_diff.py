@@ -3,15 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ftspec.compose.closure import Closure, Closures
-from ftspec.spec.errors import DataError, UnsafeError, UsageError
+from ftspec.spec.errors import DataError, UsageError
 from ftspec.workflows import changes as shapes
 from ftspec.workflows.changes import Changes, read_changes, to_json
 
@@ -81,17 +79,13 @@ MIRRORED = {"new": "removed", "removed": "new"}
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_each_edit_gives_its_class_both_ways_and_from_the_working_tree(repo: Any, name: str) -> None:
+def test_each_edit_gives_its_class_both_ways(repo: Any, name: str) -> None:
     edit, expected = EDITS[name]
     edit(repo)
-    tree = repo.review()
     repo.commit()
     found = repo.review(head="change")
     assert kinds(found) == expected
     assert found.quiet == (not expected)
-
-    # The working tree says what its commit says.
-    assert without_sides(tree) == without_sides(found)
 
     # The other way round every class is mirrored.
     back = repo.review("change", "main", exact=True)
@@ -109,6 +103,17 @@ def test_each_edit_gives_its_class_both_ways_and_from_the_working_tree(repo: Any
     # A revision against itself is empty, and what is written is what the schema says.
     assert repo.review("change", "change").quiet
     assert read_changes(json.dumps(to_json(found)).encode()) == found
+
+
+def test_the_working_tree_says_what_its_commit_says(repo: Any) -> None:
+    EDITS["data"][0](repo)
+    EDITS["value added"][0](repo)
+    EDITS["built-in block shadowed"][0](repo)
+    repo.git("add", "data")
+    tree = repo.review()
+    repo.commit()
+    assert tree.runs
+    assert without_sides(tree) == without_sides(repo.review(head="change"))
 
 
 def key(run: shapes.Run) -> str:
@@ -145,19 +150,26 @@ def test_equal_changes_stand_together_with_old_new_and_place(repo: Any) -> None:
 def test_the_place_of_a_change_is_the_file_that_changed(repo: Any) -> None:
     repo.write({"prompts/ask.md": "Which animal is it?\n"})
     (group,) = repo.review().fields
-    assert [(field.path, field.where) for field in group.fields] == [
-        ("dataset.messages[0].content", "prompts/ask.md")
-    ] or group.fields == ()
+    (field,) = group.fields
+    assert (field.path, field.where) == ("dataset.messages[0].content", "prompts/ask.md")
+    assert field.hidden
+    assert "Which" not in (field.new or ""), "texts are shown to those who ask for them"
+    (group,) = repo.review(show_text=True).fields
+    assert group.fields[0].new == "Which animal is it?\n"
     repo.write({"conf/hyperparameters/auto.yaml": "n_epochs: 1\nbatch_size: 2\n"})
     fields = {field.path: field for group in repo.review().fields for field in group.fields}
     assert fields["hyperparameters.batch_size"].where == "conf/hyperparameters/auto.yaml:2"
 
 
 def test_a_training_is_paid_for_once(repo: Any) -> None:
-    """A copy of an experiment trains nothing; two new experiments with one training train it once."""
+    """A copy of an experiment trains nothing (its lock tells); two new ones with one training train it once."""
+    assert repo.ftspec("lock", "demo").returncode == 0
+    repo.commit()
+    repo.git("branch", "-f", "main")
     repo.write({"experiments/copy.yaml": repo.read(DEMO)})
     found = repo.review()
-    assert [run.same_training for run in found.runs] == [None, None] or not found.to_train
+    assert [run.same_training for run in found.runs] == list(BOTH)
+    assert not found.to_train
     other = repo.read(DEMO).replace("seed: 3", "seed: 9")
     repo.write({"experiments/copy.yaml": other, "experiments/copy2.yaml": other})
     found = repo.review()
@@ -246,19 +258,21 @@ def test_a_partial_clone_is_never_completed_over_the_network(repo: Any, tmp_path
     assert "\n?" in missing
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["--git-dir", "--all", "-h", "", "main; touch x", "$(touch x)", "a\nb", "\x1b[31m", "main^{tree}", "m" * 300]
-    + ["refs/heads/main:conf", "main..change", "^main", "no-such-branch"],
-)
-def test_a_hostile_revision_names_no_commit(repo: Any, name: str) -> None:
+HOSTILE_NAMES = [
+    *("--git-dir", "--all", "-h", "", "main; touch x", "$(touch x)", "a\nb", "\x1b[31m", "main^{tree}", "m" * 300),
+    *("refs/heads/main:conf", "main..change", "^main", "no-such-branch"),
+]
+
+
+def test_a_hostile_revision_names_no_commit(repo: Any) -> None:
     before = sorted(repo.root.rglob("*"))
-    for arguments in ((name, "change"), ("main", name)) if name else (("main", "\t"),):
-        with pytest.raises(UsageError) as caught:
-            repo.review(*arguments)
-        assert caught.value.code == "unknown_revision"
-        assert "\x1b" not in str(caught.value)
-        assert str(repo.root) not in str(caught.value)
+    for name in HOSTILE_NAMES:
+        for arguments in ((name, "change"), ("main", name)) if name else (("main", "\t"),):
+            with pytest.raises(UsageError) as caught:
+                repo.review(*arguments)
+            assert caught.value.code == "unknown_revision"
+            assert "\x1b" not in str(caught.value)
+            assert str(repo.root) not in str(caught.value)
     assert sorted(repo.root.rglob("*")) == before
 
 
