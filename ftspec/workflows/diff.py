@@ -181,9 +181,10 @@ def _share_cache(private: Path) -> None:
 
 def _beside(before: Revision, after: Revision, blobs: Blobs) -> Iterator[str]:
     found: dict[str, list[str]] = {}
-    for path in sorted({*before.files, *after.files}):
+    # Where the project lies below the repository's top, what drives its CI does not.
+    for path in sorted({*before.files, *after.files, *before.machinery, *after.machinery}):
         words = next((words for pattern, words in _NOTABLE if fnmatchcase(path, pattern)), None)
-        if words and before.oid(path) != after.oid(path):
+        if words and _oid(before, path) != _oid(after, path):
             found.setdefault(words, []).append(path)
     if before.oid(gates.PATH) != after.oid(gates.PATH):
         changed = "; ".join(gates.differences(*(_policy(side, blobs) for side in (before, after))))

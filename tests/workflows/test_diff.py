@@ -303,7 +303,7 @@ def test_a_project_below_the_top_of_a_sha256_repository(repo: Any, tmp_path: Pat
     outer.write({".github/workflows/ci.yml": "on: push\n"})
     for found in (project.review("main"), (outer.commit(), project.review("HEAD~1", "HEAD"))[1]):
         assert kinds(found) == of("retrain")
-        assert any(".github/workflows/ci.yml" in notice for notice in found.notices)
+        assert any(".github/workflows/ci.yml" in words for words in found.beside)
 
 
 def test_names_that_are_no_text_and_names_with_newlines_are_read(repo: Any) -> None:
