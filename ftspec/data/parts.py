@@ -45,7 +45,7 @@ class Prepared:
     record per rendered row. `references` are the distinct last assistant texts of the train part with counts, commonest
     first (ties by text), empty beyond 1,000. `overlap` counts prompts that stand in the train part and in another.
     `counter` names the token counter, `exact` says whether counts are exact. `dropped` rows lost by `on_empty: drop`;
-    `proof` says what each weight rule did.
+    `proof` says what each weight rule did. `content` names the rows and their parts, whatever their weights.
     """
 
     parts: Mapping[str, Part]
@@ -59,6 +59,7 @@ class Prepared:
     row_format: str
     dropped: int
     proof: Proof
+    content: str
 
 
 def part_json(writer: PartWriter) -> dict[str, Any]:
@@ -82,6 +83,7 @@ def from_json(body: Any, files: Mapping[str, Path]) -> Prepared:
         row_format=body["row_format"],
         dropped=body["dropped"],
         proof=proof_from_json(body["proof"]),
+        content=body["content"],
     )
 
 

@@ -66,7 +66,7 @@ class Preparation:
         return replace(prepared, problems=(*prepared.problems, *pins))
 
     def _prepared(self, inputs: Sequence[InputFile]) -> Prepared:
-        rows_id = content_id("rows", self._rows_parts(inputs))
+        self._rows_id = rows_id = content_id("rows", self._rows_parts(inputs))
         files_id = content_id("files", self._files_parts(rows_id))
         known = self.cache.find("files", files_id)
         if known is not None:
@@ -90,12 +90,17 @@ class Preparation:
             **self.declared.to_json(),
         }
 
-    def _files_parts(self, rows_id: str) -> dict[str, Any]:
+    def _content_parts(self, rows_id: str) -> dict[str, Any]:
+        """What decides which rows stand in which part."""
         return {
             "contract": CONTRACT,
             "rows": rows_id,
             "split": self.dataset.split.model_dump(mode="json"),
             "amounts": [[o.source.path, o.source.fraction, o.source.count] for o in self.declared.origins],
+        }
+
+    def _files_parts(self, rows_id: str) -> dict[str, Any]:
+        return self._content_parts(rows_id) | {
             "weights": self.weights.model_dump(mode="json"),
             "counter": [self.counter.name, self.counter.identity, self.counter.exact],
             "limits": self.limits.to_json(),
@@ -154,6 +159,7 @@ class Preparation:
                 "row_format": canonical.row_format,
                 "dropped": rendering.dropped,
                 "proof": asdict(proof),
+                "content": content_id("content", self._content_parts(self._rows_id)),
             }
             return from_json(json.loads(json.dumps(body)), entry.commit(body))
         except BaseException:

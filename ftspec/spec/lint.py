@@ -13,17 +13,15 @@ from ftspec.spec.model import Strict
 Level = Literal["error", "warning", "hint", "ignore"]
 
 # `ignore`, not `off`: YAML reads `off` as false.
-# Every code whose severity may be chosen, with what it advises. Errors are no advice and stand in no table.
-LINTS = {
+# Every code whose severity may be chosen, with what it advises. What else is an error stays one.
+_SPEC_LINTS = {
+    "alias": "a loss option is written under another tool's name",
     "create_closed": "the provider takes no new jobs from a date on",
-    "dead_rule": "a weight rule decides nothing",
     "equal_samples": "several samples at temperature 0 are the same answer",
     "export_off": "the provider stops exporting on a date",
-    "few_rows": "few rows to train on",
     "few_shots": "the training part has fewer rows than an arm shows",
     "inference_off": "the provider's model stops answering on a date",
     "keep_until": "nothing is known about how long the provider keeps a model",
-    "leak": "prompts of the training part also stand in another part",
     "no_base_arm": "no arm asks the base model",
     "no_baseline": "no arm is the natural baseline of comparisons",
     "read_only": "the provider becomes read-only on a date",
@@ -32,6 +30,40 @@ LINTS = {
     "unpinned_source": "the bytes of a remote source may change",
     "unusual_rate": "the rate is outside what is usual for the provider",
 }
+
+# How each is found stands in ftspec/data/lint.
+DATA_LINTS = {
+    "broken_text": "text was damaged: wrongly decoded characters, control characters",
+    "conflicting_rows": "the same prompt is answered in different ways",
+    "dead_rule": "a weight rule decides nothing",
+    "deferral": "an answer puts the work off instead of doing it",
+    "dup_key": "a JSON object names a key twice, and only the last one counts",
+    "dup_row": "the same row stands in the training part more than once",
+    "empty_content": "a message has an empty text",
+    "eval_overlap": "training or validation rows repeat items of an eval suite",
+    "eval_prompt": "the training rows have other instructions than the evals",
+    "few_rows": "few rows to train on",
+    "leak": "prompts of the training part also stand in another part",
+    "leak_row": "rows of the training part also stand in another part, answer included",
+    "low_diversity": "the prompts say the same things over and over",
+    "masked_tail": "the last answer of a row is not learned",
+    "near_dup": "rows differ in a word or two only",
+    "new_facts": "an answer names things that its prompt does not",
+    "no_system": "rows have no instructions",
+    "no_tools": "calls functions that the row does not define",
+    "no_user": "a row has no user message",
+    "parallel_calls": "several calls at once although the row rules them out",
+    "personal_data": "e-mail addresses, phone, card or account numbers in the text",
+    "rare_answer": "some answers have very few rows",
+    "role_repeated": "the same role speaks twice in a row",
+    "secret": "a key, token or password in the text",
+    "several_answers": "several assistant turns are learned and no weights say which",
+    "several_tasks": "several tasks in one data set",
+    "unbalanced": "one answer is most of the data",
+}
+
+STRICT = frozenset({"leak_row", "secret"})  # lints whose own level is error: they may be lowered, with a reason
+LINTS = dict(sorted({**_SPEC_LINTS, **DATA_LINTS}.items()))
 
 
 class LintLevel(Strict):
@@ -57,11 +89,14 @@ def unknown_lints(lint: Iterable[str]) -> list[Problem]:
 
 
 def relevel(problems: Iterable[Problem], lint: Mapping[str, LintLevel | str]) -> list[Problem]:
-    """Return the problems at the levels that an experiment chose; silenced ones are left out, errors untouched."""
+    """Return the problems at the levels that an experiment chose; silenced ones are left out.
+
+    Errors that are no lint stay what they are.
+    """
     found = []
     for problem in problems:
         chosen = lint.get(problem.code)
-        if chosen is None or problem.severity == "error":
+        if chosen is None or (problem.severity == "error" and problem.code not in STRICT):
             found.append(problem)
             continue
         level = chosen.level if isinstance(chosen, LintLevel) else chosen

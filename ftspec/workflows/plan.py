@@ -21,6 +21,7 @@ from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.workflows.identity import Identity, engine_identity, row_rules, token_counter
+from ftspec.workflows.linting import lint_data, lint_suite
 from ftspec.workflows.placing import place
 
 Action = Literal["train", "reuse", "score"]
@@ -227,6 +228,7 @@ class _Data:
                 format=rules,
             )
             self.problems += prepared.problems
+            self.problems += lint_data(prepared, experiment, rules, self._project.root, self._project.cache)
             self._prepared[key] = prepared
         return self._prepared[key]
 
@@ -262,7 +264,10 @@ class _Suites:
             root=self._project.root,
         )
         self.problems += resolved.problems
-        return PlannedSuite(name, resolved, digest("eval", projection(resolved)), point.experiment.model)
+        eval_digest = digest("eval", projection(resolved))
+        if not any(problem.severity == "error" for problem in resolved.problems):
+            self.problems += lint_suite(prepared, resolved, eval_digest, self._project.cache)
+        return PlannedSuite(name, resolved, eval_digest, point.experiment.model)
 
 
 def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> PlannedRun:

@@ -83,3 +83,14 @@ def test_what_nothing_obeys_is_refused(key: str, value: object) -> None:
     with pytest.raises(ValidationError):
         Experiment.model_validate({**PLAIN, key: value})
     assert Experiment.model_validate({**PLAIN, "keep_until": "2027-02-28", "method": {"type": "dpo"}})
+
+
+def test_strict_lints_may_be_lowered_with_a_reason() -> None:
+    chosen = Experiment.model_validate(
+        {**PLAIN, "lint": {"secret": {"level": "hint", "reason": "the keys of a test host"}}}
+    ).lint
+    problems = [Problem("secret", "x"), Problem("leak_row", "x")]
+    assert [(one.code, one.severity) for one in relevel(problems, chosen)] == [
+        ("secret", "hint"),
+        ("leak_row", "error"),
+    ]
