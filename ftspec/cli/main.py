@@ -152,6 +152,6 @@ def script() -> None:
     # entry points.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = main()
-    # The process ends: looking through all that was imported for garbage once more would cost a fifth of a short command.
+    # The process ends: looking for garbage in all that was imported would cost a fifth of a short command once more.
     gc.freeze()
     sys.exit(code)

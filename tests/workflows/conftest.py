@@ -104,18 +104,50 @@ def rows(n: int, seed: int = 1) -> list[dict[str, str]]:
     return made
 
 
+def build(root: Path, n: int = 60, experiment: str = EXPERIMENT, name: str = "demo") -> Demo:
+    """Write a project: rows, one suite and one experiment."""
+    for folder in ("experiments", "conf/evals", "data"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "data" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(n)))
+    (root / "conf" / "evals" / "exact.yaml").write_text(SUITE)
+    (root / "experiments" / f"{name}.yaml").write_text(experiment)
+    return Demo(root)
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Run git as somebody."""
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *who, *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """A sweep of two, trained, scored and committed with its lock in a git repository. Tests work on copies of it."""
+    demo = build(tmp_path_factory.mktemp("swept") / "project")
+    (demo.root / ".gitignore").write_text("/runs/\n")
+    git(demo.root, "init", "-q")
+    git(demo.root, "add", "-A")
+    git(demo.root, "commit", "-qm", "an experiment")
+    done = demo.ftspec("run", "demo")
+    assert done.returncode == 0, done.stderr
+    git(demo.root, "add", "-A")
+    git(demo.root, "commit", "-qm", "its lock and results")
+    return demo
+
+
+@pytest.fixture
+def sweep(swept: Demo, tmp_path: Path) -> Demo:
+    """A copy of the swept project to work on."""
+    return Demo(Path(shutil.copytree(swept.root, tmp_path / "project", symlinks=True)))
+
+
 @pytest.fixture
 def make_demo(tmp_path: Path) -> Callable[..., Demo]:
     """Build a project: rows, one suite and one experiment."""
 
     def make(n: int = 60, experiment: str = EXPERIMENT, name: str = "demo") -> Demo:
-        root = tmp_path / "project"
-        for folder in ("experiments", "conf/evals", "data"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / "data" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(n)))
-        (root / "conf" / "evals" / "exact.yaml").write_text(SUITE)
-        (root / "experiments" / f"{name}.yaml").write_text(experiment)
-        return Demo(root)
+        return build(tmp_path / "project", n, experiment, name)
 
     return make
 

@@ -62,14 +62,22 @@ def config_of_lock(there: Elsewhere, name: str, lock: Lock, cases: Sequence[Case
             case.verdicts.append(_broken(error, "it does not compose"))
         return None
     found = changes(lock, lock_of(plan))
+    locked = {run.label for run in lock.runs}
+    unlocked = [f"config: {run.label} is not in the lock" for run in plan.runs if run.label not in locked]
     for case in cases:
         told = tuple(f"{one.cause}: {one.message}" for one in found if case.label in one.runs)
         if told:
+            told += tuple(unlocked if _lacks(plan, case) else ())
             case.verdicts.append(Verdict("config", "differs", told))
             continue
         case.planned = next(run for run in plan.runs if run.train_digest == case.train)
         case.verdicts.append(Verdict("config", "reproduced", ("sources compose to the locked digests",)))
     return plan if any(case.planned for case in cases) else None
+
+
+def _lacks(plan: Plan, case: Case) -> bool:
+    """Tell whether a run's point is gone from the experiment, so that a new one may stand for it."""
+    return all(run.label != case.label for run in plan.runs)
 
 
 def _broken(error: SpecError | DataError, said: str) -> Verdict:
