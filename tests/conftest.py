@@ -1,5 +1,7 @@
 """Fixtures shared by all rooms."""
 
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,43 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared public data is not on this machine")
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes; tests skip where one cannot be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a small file system needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def make_read_only() -> Iterator[Callable[[Path], None]]:
+    """Mount folders read-only over themselves; tests skip where that cannot be done."""
+    mounted: list[Path] = []
+
+    def make(folder: Path) -> None:
+        for command in (
+            ["mount", "--bind", folder, folder],
+            ["mount", "-o", "remount,bind,ro", folder],
+        ):
+            try:
+                done = subprocess.run(command, capture_output=True).returncode == 0
+            except OSError:
+                done = False
+            if not done:
+                pytest.skip("a read-only folder needs the right to mount one")
+            if folder not in mounted:
+                mounted.append(folder)
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)

@@ -7,7 +7,8 @@ Shape (schema 1; fields are added, never renamed or removed)::
      "arms": {"tuned": {"model": "...", "n": 100, "errors": 0, "error_rate": 0.0, "invalid": false,
                         "metrics": {"queue.accuracy": {"value": 0.88, "low": 0.8, "high": 0.93, "n": 100,
                                                        "method": "wilson"}},
-                        "confusion": {"queue": {"billing": {"billing": 18, "__none__": 1}}}}}}
+                        "confusion": {"queue": {"billing": {"billing": 18, "__none__": 1}}}}},
+     "attempt": "<hex sha256 of the seal of the attempt whose model was scored, null for baselines>"}
 
 `n` counts answers, errors included; an error is an answer that could not be got or not be graded by the primary grader.
 A metric's `n` counts items. Values and bounds lie in 0..1; null where nothing can be said.
@@ -50,6 +51,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str | None
     max_error_rate: float
     arms: dict[str, ArmScores]
+    attempt: str | None = None
 
     def to_json(self) -> bytes:
         """Return the file's bytes: indented, one trailing newline."""

@@ -193,6 +193,10 @@ class Catalog:
                 continue
         return None
 
+    def named(self, train12: str) -> RunDirectory | None:
+        """Find a run by the twelve hex that its folder ends in."""
+        return next((RunDirectory(p) for p in self._paths.get(train12, ()) if (p / "run.json").is_file()), None)
+
 
 def find_run(runs: Path, train: str) -> RunDirectory | None:
     """Find one run by its `train` digest on the disk as it is now."""

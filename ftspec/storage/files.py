@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ftspec.spec.errors import DataError, StorageError
 
@@ -20,28 +21,42 @@ def sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a temp file beside `path` that takes its place when the block ends well; a reader sees all of it or nothing.
+
+    Raises StorageError (disk full, read-only folder) with nothing half-written left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError.of(error, path) from error
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Rename a folder to where nothing lies yet, durably. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(source, target)
+    sync_folder(target.parent)
+
+
 def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     """Replace `path` by `content` so that a reader sees the old bytes or the new ones, also after a crash.
 
     Raises StorageError (disk full, read-only folder) with nothing half-written left behind.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            with os.fdopen(fd, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            with suppress(OSError):
-                os.unlink(temporary)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError.of(error, path) from error
+    with replacing(path, mode=mode) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from ftspec.compose import Project
@@ -17,7 +18,7 @@ from ftspec.evals.scores import Scores, score
 from ftspec.evals.suites import to_dict
 from ftspec.providers.connect import Connection
 from ftspec.runs.directory import Attempt, RunDirectory
-from ftspec.runs.seal import is_sealed, seal
+from ftspec.runs.seal import is_sealed, seal, seal_digest
 from ftspec.spec.errors import DataError, ProviderError, StorageError
 from ftspec.spec.events import Answered, Emit, Scored, StageFinished, StageStarted
 from ftspec.storage import AppendLog, BlobStore, FileLock, read_json, read_log, write_atomic
@@ -106,7 +107,7 @@ async def score_run(run: PlannedRun, directory: RunDirectory, attempt: Attempt, 
             await _available(run, attempt, connection, runner)
             target = _tuned_target(connection, run, attempt)
             targets: dict[str, Target | None] = dict.fromkeys(suite.suite.trained_arms, target)
-            await _score(suite, targets, folder, run.label, connection, runner)
+            await _score(suite, targets, folder, run.label, connection, runner, attempt=seal_digest(attempt.path))
             done = True
     return done
 
@@ -141,8 +142,13 @@ async def _score(
     subject: str,
     connection: Connection,
     runner: Runner,
+    *,
+    attempt: str | None = None,
 ) -> None:
-    """Ask, grade, score and seal one folder; two processes on it take turns, the second finds it sealed."""
+    """Ask, grade, score and seal one folder; `attempt` is the seal of the attempt whose model is scored.
+
+    Two processes on it take turns, the second finds it sealed.
+    """
     lock = FileLock(runner.project.store / "locks" / f"score-{_lock_name(runner.project, folder)}.lock")
     if not lock.acquire():
         import asyncio
@@ -154,7 +160,7 @@ async def _score(
             return
         runner.emit(StageStarted(subject=subject, stage="evals", total=suite.n_items * len(targets)))
         responses = await _ask(suite, targets, folder, subject, connection, runner)
-        scores = _write(suite, targets, folder, responses)
+        scores = _write(suite, targets, folder, responses, attempt)
         for arm, result in scores.arms.items():
             estimate = result.metrics[scores.primary]
             runner.emit(
@@ -221,7 +227,11 @@ async def _ask(
 
 
 def _write(
-    suite: PlannedSuite, targets: Mapping[str, Target | None], folder: Path, responses: Sequence[Response]
+    suite: PlannedSuite,
+    targets: Mapping[str, Target | None],
+    folder: Path,
+    responses: Sequence[Response],
+    attempt: str | None,
 ) -> Scores:
     """Write the folder's files in their final form, then the seal.
 
@@ -233,6 +243,7 @@ def _write(
     grades = grade_responses(resolved, ordered)
     models = {arm: target.model if target else None for arm, target in targets.items()}
     scores = score(resolved, grades, eval_digest=suite.eval_digest, arms=list(targets), models=models)
+    scores = msgspec.structs.replace(scores, attempt=attempt)
     text = yaml.safe_dump({suite.name: to_dict(resolved)}, sort_keys=False, allow_unicode=True, width=120)
     write_atomic(folder / "suite.yaml", text)
     write_rows(folder / "responses.jsonl", ordered)

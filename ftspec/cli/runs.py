@@ -1,0 +1,79 @@
+"""`ftspec runs`: pack runs into one file, unpack them elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.terminal import err_colour, out_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ftspec.runs.admission import Admitted
+    from ftspec.spec.errors import Problem
+
+_SIZE = click.IntRange(min=1)
+
+
+@click.group(help="Move runs: one file, or the store that the team shares; and free what no run needs.")
+def command() -> None:
+    """Root of the verbs about whole run directories."""
+
+
+@command.command(help="Write what is sealed into one tar file: all runs, or RUN (a label, a digest, an experiment).")
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; default runs.tar.")
+@json_option
+def pack(names: tuple[str, ...], output: Path | None, as_json: bool) -> None:
+    """Pack and say what went in."""
+    from ftspec.workflows.moving import pack as pack_runs
+
+    done = pack_runs(current_project().runs, names, output or Path("runs.tar"))
+    if as_json:
+        echo_json(done.to_json())
+        return
+    _warn(done.left)
+    if done.missing:
+        click.echo(f"{len(done.missing)} blobs that the runs name are not here: see `ftspec verify`", err=True)
+    click.echo(f"packed  {len(done.folders)} sealed folders into {done.path}, {done.bytes:,} bytes")
+    click.echo(f"next    ftspec runs unpack {done.path}")
+
+
+@command.command(help="Let the runs of a packed FILE in, verified; nothing here is overwritten.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--max-bytes", type=_SIZE, help="Refuse a file that unpacks to more; default 64 GiB.")
+@json_option
+def unpack(file: Path, max_bytes: int | None, as_json: bool) -> None:
+    """Unpack and say what came in."""
+    from ftspec.runs.archive import MAX_BYTES, Limits
+    from ftspec.workflows.moving import unpack as unpack_runs
+
+    limit = max_bytes or MAX_BYTES
+    done = unpack_runs(file, current_project().runs, Limits(bytes=limit, file_bytes=limit))
+    if as_json:
+        echo_json(done.to_json())
+        return
+    _tell(done.admitted)
+
+
+def _warn(problems: "Iterable[Problem]") -> None:
+    from ftspec.report.problems import problem_lines
+
+    for line in problem_lines(problems, colour=err_colour()):
+        click.echo(line, err=True)
+
+
+def _tell(admitted: "Iterable[Admitted]") -> None:
+    from ftspec.report.problems import visible
+    from ftspec.report.style import paint
+    from ftspec.workflows.moving import shown
+
+    everything = list(admitted)
+    for one in shown(everything):
+        note = f"   {visible(one.note)}" if one.note else ""
+        colour = {"new": "green", "apart": "yellow"}.get(one.how, "dim")
+        click.echo(f"{paint(one.how.ljust(6), colour, out_colour())} {visible(one.folder)}{note}")
+    counts = {how: sum(one.how == how for one in everything) for how in ("new", "here", "apart")}
+    click.echo(f"{counts['new']} new, {counts['here']} here already, {counts['apart']} kept apart")
