@@ -25,6 +25,9 @@ FIRST_DAY = {
 MORE = {
     "new": "an experiment from a data file, an OpenAI job, an axolotl file or a Hydra overlay",
     "compose": "the resolved experiment; --where names file and line of each value",
+    "report": "one HTML page of an experiment: scores, curves, flips, data, provenance",
+    "compare": "two runs or arms item by item: paired difference, verdict, flips",
+    "pick": "the winner by the declared rule, and how sure the choice is",
     "lock": "write or check experiments/NAME.lock.json and NAME.results.json",
     "diff": "what changed between two git revisions: runs, cost, data, evals",
     "comment": "post a plan as one comment on its pull request, on GitHub or GitLab",
@@ -153,6 +156,6 @@ def script() -> None:
     # entry points.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = main()
-    # The process ends: looking for garbage in all that was imported would cost a fifth of a short command once more.
+    # The process ends: looking once more through all that was imported for garbage would cost a fifth of it.
     gc.freeze()
     sys.exit(code)

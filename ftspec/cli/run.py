@@ -91,6 +91,21 @@ def _show(target: Target, plan: "Plan", results: "Results") -> None:
     if results.saved:
         names = " ".join(path.relative_to(target.project.root).as_posix() for path in results.saved)
         click.echo(f"saved   commit {names}")
+    if results.winner is not None:
+        _report(plan, results)
+
+
+def _report(plan: "Plan", results: "Results") -> None:
+    """Write the HTML page. A run whose page cannot be written is no failed run: the command to write it is named."""
+    from ftspec.cli.report import write_report
+    from ftspec.spec.errors import StorageError
+    from ftspec.workflows.plan import make_plan
+
+    try:
+        now = plan if plan.nothing_to_do else make_plan(plan.project, plan.name, plan.composed.overrides)
+        click.echo(f"report  {write_report(now, results)}")
+    except StorageError as error:
+        click.echo(f"report  not written: {error.problems[0].message}; later: ftspec report {plan.name}", err=True)
 
 
 def _tell(event: Any) -> None:

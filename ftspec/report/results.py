@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from ftspec.evals.compare import Comparison
+from ftspec.report.comparison import VERDICTS, cut
 from ftspec.report.problems import visible
 from ftspec.report.style import columns, duration, interval, paint, points
 from ftspec.workflows.results import Results, RunRow
-
-_WORDS = {"better": "green", "worse": "red", "invalid": "red", "not comparable": "yellow"}
 
 
 def result_lines(results: Results, *, colour: bool) -> Iterator[str]:
@@ -49,7 +48,7 @@ def _row(results: Results, run: RunRow, suite: str, colour: bool) -> list[str]:
     if run.status != "trained":
         verdict = run.status
     seconds = "-" if run.seconds is None else duration(run.seconds)
-    word = paint(verdict, _WORDS[verdict], colour) if verdict in _WORDS else verdict
+    word = paint(verdict, VERDICTS[verdict], colour) if verdict in VERDICTS else verdict
     return [star, visible(run.label), loss, interval(*run.primary(suite)), difference, word, seconds]
 
 
@@ -61,6 +60,28 @@ def _difference(comparison: Comparison | None) -> tuple[str, str]:
     return points(comparison.difference, comparison.low, comparison.high), comparison.verdict
 
 
+def winner_lines(results: Results, winner: RunRow, *, colour: bool) -> Iterator[str]:
+    """Yield the winner: its model, where it lies, its scores, and how sure the choice is."""
+
+    def line(name: str, text: str) -> str:
+        return f"{paint(name.ljust(7), 'dim', colour)} {text}"
+
+    yield line("run", f"{paint(visible(winner.label), 'bold', colour)}   of {results.experiment}")
+    yield line("model", visible(winner.model or "unknown"))
+    yield line("folder", str(winner.folder))
+    for suite, scores in winner.scores.items():
+        difference, verdict = _difference(winner.comparisons.get(suite))
+        against = results.baseline_arms.get(suite)
+        compared = f"   vs {against} {difference} {verdict}" if against else ""
+        yield line("score", f"{suite}: {scores.primary} {interval(*winner.primary(suite))}{compared}")
+    if winner.valid_loss is not None:
+        yield line("loss", f"{winner.valid_loss:.3f} on the validation rows")
+    waiting = sum(run.status != "trained" for run in results.runs)
+    if waiting:
+        yield line("open", f"{waiting} of {len(results.runs)} runs are not trained: they may still win")
+    yield from _pick(results, colour)
+
+
 def _pick(results: Results, colour: bool) -> Iterator[str]:
     pick = results.pick
     if pick is None:
@@ -69,17 +90,16 @@ def _pick(results: Results, colour: bool) -> Iterator[str]:
     if pick.comparison is not None and pick.runner_up is not None:
         difference, verdict = _difference(pick.comparison)
         text += f"; on score against the runner-up {visible(pick.runner_up)}: {verdict} ({difference})"
-    yield text + "; one training seed each: differences include training noise"
+    seeds = "; one training seed each: differences include training noise"
+    yield text + (seeds if pick.seeds == 1 else "")
 
 
 def _flip(results: Results, colour: bool) -> Iterator[str]:
-    flip = results.flip
-    if flip is None:
+    flipped = results.flipped
+    if flipped is None or not flipped.fixed:
         return
-    said = f'"{_cut(flip.text)}"   base "{_cut(flip.baseline)}" -> tuned "{_cut(flip.tuned)}"'
-    yield f"{paint('flip', 'dim', colour)}    {said}"
-
-
-def _cut(text: str, width: int = 48) -> str:
-    shown = visible(text)
-    return shown if len(shown) <= width else shown[: width - 1] + "…"
+    flip = flipped.fixed[0]
+    said = f'"{cut(flip.question)}"   {flipped.baseline} "{cut(flip.before)}" -> tuned "{cut(flip.after)}"'
+    counts = f"fixed {len(flipped.fixed)}, broke {len(flipped.broke)}"
+    command = f"ftspec compare {flipped.baseline} '*' --flips"
+    yield f"{paint('flips', 'dim', colour)}   {said}   {counts}: {command}"

@@ -1,6 +1,5 @@
 """What an experiment has shown: each run's scores, compared item by item with the baseline, and the declared winner."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,32 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ftspec.evals.compare import Comparison, Measured, compare, compare_all, measured
-from ftspec.evals.grade import GradeRow, read_grades
-from ftspec.evals.responses import read_responses
-from ftspec.evals.scores import ArmScores, Scores, read_scores
-from ftspec.runs.seal import is_sealed
+from ftspec.evals.compare import Comparison, Measured, compare, compare_all
+from ftspec.evals.scores import ArmScores, Scores
 from ftspec.spec.errors import FtspecError
-from ftspec.workflows.plan import Plan, PlannedRun, PlannedSuite
+from ftspec.workflows.flips import Flipped, flips
+from ftspec.workflows.plan import Plan, PlannedRun
+from ftspec.workflows.scored import ScoredSuite, scored_baselines, scored_run
+from ftspec.workflows.winner import Pick, choose
 
 if TYPE_CHECKING:
     from ftspec.workflows.run import RunOutcome
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class ScoredSuite:
-    """One suite's sealed scores with the grades behind them."""
-
-    suite: PlannedSuite
-    folder: Path
-    scores: Scores
-    grades: Sequence[GradeRow]
-
-    def measured(self, arm: str, name: str) -> Measured:
-        """One arm, ready to be compared."""
-        return measured(self.suite.suite, self.grades, arm, eval_digest=self.suite.eval_digest, name=name)
 
 
 @dataclass(frozen=True)
@@ -59,8 +44,25 @@ class RunRow:
     valid_loss: float | None
     seconds: float | None
     usd: float | None
+    model: str | None
     scores: dict[str, Scores]
     comparisons: dict[str, Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stable shape of docs/json.md."""
+        return {
+            "label": self.label,
+            "train": self.train_digest,
+            "folder": str(self.folder) if self.folder else None,
+            "status": self.status,
+            "epochs": self.epochs,
+            "valid_loss": self.valid_loss,
+            "seconds": self.seconds,
+            "usd": self.usd,
+            "model": self.model,
+            "scores": {name: msgspec.to_builtins(scores) for name, scores in self.scores.items()},
+            "comparisons": {name: msgspec.to_builtins(found) for name, found in self.comparisons.items()},
+        }
 
     def primary(self, suite: str) -> tuple[float | None, float | None, float | None]:
         """Value and interval of a suite's primary metric for the tuned model."""
@@ -72,30 +74,10 @@ class RunRow:
 
 
 @dataclass(frozen=True)
-class Pick:
-    """The winner by the declared rule, and what the scores say about it and the runner-up."""
-
-    label: str
-    by: str
-    runner_up: str | None
-    comparison: Comparison | None
-
-
-@dataclass(frozen=True)
-class Flip:
-    """One item that the baseline got wrong and the winner right: what both said."""
-
-    suite: str
-    item: str
-    text: str
-    baseline: str
-    tuned: str
-
-
-@dataclass(frozen=True)
 class Results:
     """All of it.
 
+    `flipped` are the items that the winner (or the only run) and the plain base decide differently on the first suite.
     `outcomes` says how each run ended in the call of `run` that returned this, and `saved` which files of the lock it
     changed; both are empty where results were only read.
     """
@@ -106,7 +88,7 @@ class Results:
     baselines: tuple[BaselineRow, ...]
     runs: tuple[RunRow, ...]
     pick: Pick | None
-    flip: Flip | None
+    flipped: Flipped | None
     outcomes: "tuple[RunOutcome, ...]" = ()
     saved: tuple[Path, ...] = ()
 
@@ -117,8 +99,10 @@ class Results:
 
     @cached_property
     def winner(self) -> RunRow | None:
-        """The picked run."""
-        return next((run for run in self.runs if self.pick and run.label == self.pick.label), None)
+        """The picked run, or the only one once it is trained."""
+        if self.pick is None:
+            return self.runs[0] if len(self.runs) == 1 and self.runs[0].status == "trained" else None
+        return next(run for run in self.runs if run.label == self.pick.label)
 
     def to_json(self) -> dict[str, Any]:
         """Return the stable shape of docs/json.md."""
@@ -129,40 +113,18 @@ class Results:
                 {"suite": b.suite, "arm": b.arm, "primary": b.metric, "scores": msgspec.to_builtins(b.scores)}
                 for b in self.baselines
             ],
-            "runs": [
-                {
-                    "label": run.label,
-                    "train": run.train_digest,
-                    "folder": str(run.folder) if run.folder else None,
-                    "status": run.status,
-                    "epochs": run.epochs,
-                    "valid_loss": run.valid_loss,
-                    "seconds": run.seconds,
-                    "usd": run.usd,
-                    "scores": {name: msgspec.to_builtins(scores) for name, scores in run.scores.items()},
-                    "comparisons": {name: msgspec.to_builtins(found) for name, found in run.comparisons.items()},
-                }
-                for run in self.runs
-            ],
-            "pick": {
-                "label": self.pick.label,
-                "by": self.pick.by,
-                "runner_up": self.pick.runner_up,
-                "comparison": msgspec.to_builtins(self.pick.comparison) if self.pick.comparison else None,
-            }
-            if self.pick
-            else None,
+            "runs": [run.to_json() for run in self.runs],
+            "pick": self.pick.to_json() if self.pick else None,
         }
 
 
 def collect(plan: Plan) -> Results:
     """Read every sealed score of a plan and compare. Runs without scores are rows without numbers."""
-    baselines = _read_baselines(plan)
-    tuned = {run.train_digest: _read_run(run) for run in plan.runs}
+    baselines = scored_baselines(plan)
+    tuned = {run.train_digest: scored_run(run) for run in plan.runs}
     comparisons = _compare_with_baseline(plan, baselines, tuned)
     rows = tuple(_row(plan, run, tuned[run.train_digest], comparisons.get(run.train_digest, {})) for run in plan.runs)
-    pick = _pick(plan, rows, tuned)
-    first = plan.suites[0] if plan.suites else None
+    pick = choose(plan, rows, tuned)
     return Results(
         experiment=plan.name,
         suites=tuple(dict.fromkeys(suite.name for suite in plan.suites)),
@@ -174,30 +136,8 @@ def collect(plan: Plan) -> Results:
         ),
         runs=rows,
         pick=pick,
-        flip=_flip(plan, first, baselines, tuned, pick) if first and pick else None,
+        flipped=_flipped(plan, baselines, tuned, pick),
     )
-
-
-def _read(suite: PlannedSuite, folder: Path) -> ScoredSuite | None:
-    if not is_sealed(folder):
-        return None
-    return ScoredSuite(suite, folder, read_scores(folder / "scores.json"), read_grades(folder / "grades.jsonl"))
-
-
-def _read_baselines(plan: Plan) -> dict[tuple[str, str, str], ScoredSuite]:
-    found = ((b.suite.key, _read(b.suite, b.folder)) for b in plan.baselines)
-    return {key: scored for key, scored in found if scored is not None}
-
-
-def _read_run(run: PlannedRun) -> dict[str, ScoredSuite]:
-    if run.directory is None or run.attempt is None:
-        return {}
-    found = {}
-    for suite in run.suites:
-        scored = _read(suite, run.directory.evals(suite.name, suite.eval_digest, run.attempt))
-        if scored is not None:
-            found[suite.name] = scored
-    return found
 
 
 def _compare_with_baseline(
@@ -210,9 +150,8 @@ def _compare_with_baseline(
     for run in plan.runs:
         for suite in run.suites:
             scored = tuned[run.train_digest].get(suite.name)
-            if scored is not None and scored.scores.arms:
-                arm = next(iter(scored.scores.arms))
-                families.setdefault(suite.key, []).append((run.train_digest, scored.measured(arm, run.label)))
+            if scored is not None and scored.tuned is not None:
+                families.setdefault(suite.key, []).append((run.train_digest, scored.measured(scored.tuned, run.label)))
     found: dict[str, dict[str, Comparison]] = {}
     for key, members in families.items():
         against = baselines.get(key)
@@ -243,6 +182,7 @@ def _row(plan: Plan, run: PlannedRun, scored: dict[str, ScoredSuite], comparison
         valid_loss=results.get("valid_loss"),
         seconds=results.get("seconds"),
         usd=results.get("usd"),
+        model=results.get("model"),
         scores={name: found.scores for name, found in scored.items()},
         comparisons=comparisons,
     )
@@ -258,68 +198,21 @@ def status_of(run: PlannedRun) -> str:
     return "failed" if attempts[-1].sealed else "interrupted"
 
 
-def _select_value(row: RunRow, by: str) -> float | None:
-    """The value that is minimised; a score is negated."""
-    if by == "valid_loss":
-        return row.valid_loss
-    suite, _, metric = by.partition(".")
-    scores = row.scores.get(suite)
-    if scores is None or not scores.arms:
-        return None
-    estimate = next(iter(scores.arms.values())).metrics.get(metric or scores.primary)
-    return -estimate.value if estimate is not None and estimate.value is not None else None
-
-
-def _pick(plan: Plan, rows: Sequence[RunRow], tuned: dict[str, dict[str, ScoredSuite]]) -> Pick | None:
-    sweep = plan.composed.experiment.sweep
-    by, tie = (sweep.select.by, sweep.select.tie) if sweep else ("valid_loss", "fewest_epochs")
-    ranked = [(value, row) for row in rows if (value := _select_value(row, by)) is not None]
-    if len(rows) < 2 or not ranked:
-        return None
-    order = {row.label: i for i, row in enumerate(rows)}
-    ranked.sort(key=lambda pair: (pair[0], pair[1].epochs if tie == "fewest_epochs" else 0, order[pair[1].label]))
-    best = ranked[0][1]
-    second = ranked[1][1] if len(ranked) > 1 else None
-    comparison = None
-    if second is not None and plan.suites:
-        name = plan.suites[0].name
-        mine, theirs = tuned[best.train_digest].get(name), tuned[second.train_digest].get(name)
-        if mine and theirs and mine.scores.arms and theirs.scores.arms:
-            arm = next(iter(mine.scores.arms))
-            settings = mine.suite.suite.suite.compare
-            comparison = compare(theirs.measured(arm, second.label), mine.measured(arm, best.label), settings)
-    return Pick(best.label, by, second.label if second else None, comparison)
-
-
-def _flip(
+def _flipped(
     plan: Plan,
-    suite: PlannedSuite,
     baselines: dict[tuple[str, str, str], ScoredSuite],
     tuned: dict[str, dict[str, ScoredSuite]],
-    pick: Pick,
-) -> Flip | None:
-    """The first item, in the suite's order, that the plain base got wrong and the winner right."""
-    run = next(run for run in plan.runs if run.label == pick.label)
+    pick: Pick | None,
+) -> Flipped | None:
+    run = next((run for run in plan.runs if pick is None or run.label == pick.label), None)
+    if run is None or not run.suites or (pick is None and len(plan.runs) > 1):
+        return None
+    suite = run.suites[0]
     scored, against = tuned[run.train_digest].get(suite.name), baselines.get(suite.key)
-    if scored is None or against is None or not scored.scores.arms:
+    if scored is None or against is None or scored.tuned is None:
         return None
     arm = "base" if "base" in against.scores.arms else against.suite.suite.baseline
     if arm is None or arm not in against.scores.arms:
         return None
-    winner = next(iter(scored.scores.arms))
-    compared = compare(against.measured(arm, arm), scored.measured(winner, pick.label))
-    fixed = set(compared.fixed)
-    item = next((item for item in suite.suite.items if item.id in fixed), None)
-    if item is None:
-        return None
-    before = {r.id: r.text for r in read_responses(against.folder / "responses.jsonl") if r.arm == arm}
-    after = {r.id: r.text for r in read_responses(scored.folder / "responses.jsonl")}
-    return Flip(suite.name, item.id, question_of(item.fields), before.get(item.id) or "", after.get(item.id) or "")
-
-
-def question_of(fields: dict[str, Any]) -> str:
-    """Return the last user text of an item, for people."""
-    for message in reversed(fields.get("messages") or []):
-        if message.get("role") == "user" and isinstance(message.get("content"), str):
-            return str(message["content"])
-    return ""
+    compared = compare(against.measured(arm, arm), scored.measured(scored.tuned, run.label))
+    return Flipped(arm, run.label, tuple(flips(compared, against, arm, scored, scored.tuned)))

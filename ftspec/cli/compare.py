@@ -1,0 +1,41 @@
+"""`ftspec compare`: two arms on the same items."""
+
+import click
+from click.shell_completion import CompletionItem
+
+from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.terminal import out_colour
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        from ftspec.runs.directory import run_directories
+
+        names = ["base", "few_shot", "majority", *(run.label for run in run_directories(current_project().runs))]
+    except Exception:  # runs while someone types: never in the way
+        return []
+    return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+@click.command(
+    help="Compare ARM with BASELINE item by item, from stored grades. Each is a run (label or digest), an arm without "
+    "training (base, few_shot, majority), or '*' for the winner; EXPERIMENT/LABEL where several have it."
+)
+@click.argument("baseline", shell_complete=_complete)
+@click.argument("arm", shell_complete=_complete)
+@click.option("--experiment", "-e", multiple=True, help="Look here (may be repeated). Default: all experiments.")
+@click.option("--flips", "show_flips", is_flag=True, help="Every item that only one of the two got right.")
+@json_option
+def command(baseline: str, arm: str, experiment: tuple[str, ...], show_flips: bool, as_json: bool) -> None:
+    """Print the comparison."""
+    from ftspec.report.comparison import comparison_lines
+    from ftspec.workflows.comparison import compare_arms
+
+    project = current_project()
+    names = [project.name_of(name) for name in experiment] or project.experiment_names()
+    found = compare_arms(project, names, baseline, arm)
+    if as_json:
+        echo_json(found.to_json())
+        return
+    for line in comparison_lines(found, show_flips=show_flips, colour=out_colour()):
+        click.echo(line)

@@ -1,0 +1,1 @@
+"""Pages that need nothing but themselves: no script, no font, no image, no address of another host."""

@@ -1,0 +1,137 @@
+"""Looking at what was trained: report, compare, pick, ls, show; one small project trained once for all tests here."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def ftspec(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "ftspec", *arguments]
+    env = os.environ | {"CI": "true"} | environment
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, env=env)
+
+
+def as_json(*arguments: str, cwd: Path) -> Any:
+    done = ftspec(*arguments, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter project with fewer rows and two runs, trained; its data holds markup that must stay text."""
+    place = tmp_path_factory.mktemp("looking")
+    assert ftspec("init", "demo", cwd=place).returncode == 0
+    project = place / "demo"
+    data, spec = project / "data" / "tickets.jsonl", project / "experiments" / "quickstart.yaml"
+    rows = [json.loads(line) for line in data.read_text().splitlines()[:120]]
+    hostile = "<script>alert(1)</script> \u202e"
+    data.write_text("".join(json.dumps(row | {"text": hostile + row["text"]}) + "\n" for row in rows))
+    text = (
+        spec.read_text()
+        .replace("test: 100", "test: 20")
+        .replace("[1, 3]", "[3]")
+        .replace("[auto, 0.02, 0.2]", "[0.02, 0.2]")
+    )
+    spec.write_text(text)
+    done = ftspec("run", "quickstart", cwd=project)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert done.stdout.splitlines()[-1] == "report  runs/quickstart/report.html"
+    assert "ftspec compare base '*' --flips" in done.stdout
+    return project
+
+
+@pytest.fixture(scope="module")
+def results(trained: Path) -> Any:
+    """What `run --json` says once all is done."""
+    return as_json("run", "quickstart", cwd=trained)
+
+
+def test_the_report_stands_alone_and_says_what_the_terminal_says(trained: Path, results: Any) -> None:
+    page = (trained / "runs" / "quickstart" / "report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "\u202e" not in page
+    assert not re.search(r"""(src|href)=|url\(|@import|https?://""", page)
+    for run in results["runs"]:
+        found = run["scores"]["routing"]["arms"]["tuned"]["metrics"]["queue.accuracy"]
+        assert f"{found['value']:.2f} [{found['low']:.2f}-{found['high']:.2f}]" in page
+        assert run["train"].removeprefix("sha256:")[:12] in page
+    assert page.count('role="img" aria-label="loss of') == 2
+    assert results["pick"]["label"] in page
+    source = as_json("show", results["runs"][0]["label"], cwd=trained)["sources"][0]
+    assert source["sha256"] in page
+
+
+def test_the_same_runs_give_the_same_report_in_another_place(trained: Path, tmp_path: Path) -> None:
+    first = (trained / "runs" / "quickstart" / "report.html").read_bytes()
+    done = as_json("report", "quickstart", "-o", str(tmp_path / "a" / "page.html"), cwd=trained)
+    assert done["report"].endswith("page.html")
+    assert (tmp_path / "a" / "page.html").read_bytes() == first
+
+
+def test_compare_is_paired_and_names_the_flips(trained: Path, results: Any) -> None:
+    found = as_json("compare", "base", "*", cwd=trained)
+    (suite,) = found["suites"]
+    n = results["runs"][0]["scores"]["routing"]["items"]
+    assert suite["n"] == n >= 20
+    fixed = [flip for flip in suite["flips"] if flip["kind"] == "fixed"]
+    assert fixed
+    assert {flip["item"] for flip in fixed} == set(suite["fixed"])
+    assert all(flip["arm"] == flip["reference"] != flip["baseline"] for flip in fixed)
+    assert suite["difference"] == pytest.approx((len(suite["fixed"]) - len(suite["broke"])) / n)
+    back = as_json("compare", found["arm"], "base", cwd=trained)["suites"][0]
+    assert (back["fixed"], back["broke"]) == (suite["broke"], suite["fixed"])
+    assert back["difference"] == pytest.approx(-suite["difference"])
+    said = ftspec("compare", "base", "*", "--flips", cwd=trained).stdout
+    assert said.count("+ fixed") == len(suite["fixed"])
+
+
+def test_scores_of_different_suites_are_never_compared(trained: Path) -> None:
+    other = trained / "experiments" / "other.yaml"
+    other.write_text((trained / "experiments" / "quickstart.yaml").read_text().replace("test: 20", "test: 18"))
+    try:
+        assert ftspec("run", "other", "--only", "baselines", cwd=trained).returncode == 0
+        found = as_json("compare", "quickstart/majority", "other/majority", cwd=trained)
+        assert found["suites"][0]["verdict"] == "not comparable"
+        assert found["suites"][0]["difference"] is None
+        assert "not comparable" in ftspec("compare", "quickstart/base", "other/base", cwd=trained).stdout
+    finally:
+        other.unlink()
+
+
+def test_names_are_digests_too_and_wrong_ones_are_answered_with_near_ones(trained: Path, results: Any) -> None:
+    runs = results["runs"]
+    digest = runs[1]["train"].removeprefix("sha256:")[:8]
+    assert as_json("compare", runs[0]["label"], digest, cwd=trained)["arm"] == runs[1]["label"]
+    wrong = ftspec("compare", "base", "epochs=3,lr=0.3", cwd=trained)
+    assert wrong.returncode == 64
+    assert "did you mean epochs=3,lr=0.2" in wrong.stderr
+
+
+def test_pick_follows_the_declared_rule(trained: Path, results: Any) -> None:
+    runs = results["runs"]
+    picked = as_json("pick", "quickstart", cwd=trained)
+    assert picked["winner"]["label"] == min(runs, key=lambda run: run["valid_loss"])["label"]
+    assert picked["winner"]["model"].startswith("ft:")
+    by_score = as_json("pick", "quickstart", "sweep.select.by=routing.queue.accuracy", cwd=trained)
+    assert by_score["pick"]["by"] == "routing.queue.accuracy"
+    assert "model" in ftspec("pick", "quickstart", cwd=trained).stdout
+
+
+@pytest.mark.parametrize(("verb", "arguments"), [("report", ()), ("pick", ())])
+def test_before_the_first_run_they_say_what_to_do(tmp_path: Path, verb: str, arguments: tuple[str, ...]) -> None:
+    assert ftspec("init", ".", cwd=tmp_path).returncode == 0
+    done = ftspec(verb, "quickstart", *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ftspec run quickstart" in done.stderr
+    assert not (tmp_path / "runs" / "quickstart").exists()
