@@ -1,8 +1,10 @@
 """`ftspec validate`: compose, check and lint; every mistake at once."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from ftspec.cli.arguments import (
     Target,
@@ -13,18 +15,52 @@ from ftspec.cli.arguments import (
     json_option,
     parse_targets,
 )
-from ftspec.cli.terminal import err_colour
+from ftspec.cli.terminal import err_colour, out_colour
 
 if TYPE_CHECKING:
     from ftspec.workflows.plan import Plan
 
 
+def _complete_codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from ftspec.workflows.explain import codes
+
+    return [CompletionItem(code) for code in codes() if code.startswith(incomplete)]
+
+
+def _explain(code: str, as_json: bool) -> int:
+    """Print what a code means; needs no project."""
+    from ftspec.report.lint import explanation_lines
+    from ftspec.spec.errors import Exit
+    from ftspec.workflows.explain import explain
+
+    found = explain(code)
+    if as_json:
+        echo_json(found.to_json())
+    else:
+        for line in explanation_lines(found, colour=out_colour()):
+            click.echo(line)
+    return Exit.OK
+
+
+def _rewrite(targets: Sequence[Target]) -> None:
+    """Rewrite aliases, and say on stderr where."""
+    from ftspec.workflows.aliases import rewrite
+
+    for target in targets:
+        for alias in rewrite(target.project, target.name, target.overrides):
+            click.echo(f"fixed   {alias.file}:{alias.line}: weights.{alias.key}: {alias.written()}", err=True)
+
+
 @click.command(help="Check experiment and data: every mistake at once, with its place. No network, no code of yours.")
 @experiments_argument
 @click.option("--all", "everything", is_flag=True, help="Every experiment of the project.")
+@click.option("--fix", is_flag=True, help="Rewrite what has one right form: loss options under other tools' names.")
+@click.option("--explain", "code", metavar="CODE", shell_complete=_complete_codes, help="What a lint or a rule means.")
 @json_option
-def command(words: tuple[str, ...], everything: bool, as_json: bool) -> int:
+def command(words: tuple[str, ...], everything: bool, fix: bool, code: str | None, as_json: bool) -> int:
     """Print what is wrong, or that nothing is."""
+    if code is not None:
+        return _explain(code, as_json)
     import ftspec.api as api
     from ftspec.report.problems import problem_lines
     from ftspec.spec.errors import Exit
@@ -34,6 +70,8 @@ def command(words: tuple[str, ...], everything: bool, as_json: bool) -> int:
         return api.plan(target.name, target.overrides, project=target.project.root)
 
     targets = parse_targets((*current_project().experiment_names(), *words) if everything else words)
+    if fix:
+        _rewrite(targets)
     plans, wrong = gathered(targets, plan_of)
     if wrong is not None and not plans:
         raise wrong

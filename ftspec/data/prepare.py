@@ -26,7 +26,8 @@ from ftspec.data.writing import PartWriter
 from ftspec.spec.dataset import Dataset, Source, Weights
 from ftspec.spec.errors import DataError, Problem, SpecError, StorageError
 
-CONTRACT = 1  # raise it when the same inputs give other bytes; cached results of older versions are then ignored
+# Raise it when the same inputs give other bytes or errors: cached results of older versions are then ignored.
+CONTRACT = 2
 
 
 def prepare(

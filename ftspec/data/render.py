@@ -117,6 +117,9 @@ class Rendering:
             if not plan.learned and part != TEST and not keeps_empty:
                 self._empty(row)
                 continue
+            if part != TEST and b"<|" in line and (token := self._special(line)):
+                self._problem(row, "special_token", *token)
+                continue
             mine = counts[first:end]
             tokens, learned = sum(mine) + extra[row], sum(compress(mine, plan.bits))
             if part == TEST:
@@ -211,6 +214,14 @@ class Rendering:
                 "",
                 "use chat rows for other masks",
             )
+        return None
+
+    def _special(self, line: bytes) -> tuple[str, str, str] | None:
+        """Return message, path and fix for a text that holds a special token of the target, or None."""
+        for token in self.limits.special_tokens:
+            if token.encode() in line:
+                message = f"the text holds {token}, which {self.limits.name} reads as the end of a message"
+                return message, "messages", "remove it, or write it with a space inside"
         return None
 
     def _empty(self, row: int) -> None:

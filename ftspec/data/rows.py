@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from ftspec.data.calls import call_problems
 from ftspec.data.chat import ROLE, ChatRow, CompletionRow, prompt_end, text_of
 from ftspec.data.compression import ReadError
 from ftspec.data.counting import Counting
@@ -130,6 +131,8 @@ class RowsBuilder:
         given = self._take_weights(messages)
         problems = self._check(letters, messages, file, line)
         tools = self._canonical_tools(row, file, line, problems)
+        if not problems and ("t" in letters or [m for m in messages if m.tool_calls]):
+            problems = call_problems(messages, bytes(tools) if tools is not None else None, file, line)
         if problems:
             raise BadRowError(problems)
         pieces = [encode(m) for m in messages]

@@ -121,3 +121,4 @@ _READERS: dict[str, Callable[[str, Any], tuple[dict[str, Any], str]]] = {
     "roles_to_train": _read_roles,
     "loss_mask": _read_mask,
 }
+ALIASES = frozenset(_READERS)  # keys that weights_aliases understands

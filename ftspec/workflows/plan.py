@@ -20,6 +20,7 @@ from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError
 from ftspec.spec.lint import relevel, unknown_lints
+from ftspec.workflows.aliases import aliases_of
 from ftspec.workflows.identity import Identity, engine_identity, row_rules, token_counter
 from ftspec.workflows.linting import lint_data, lint_suite
 from ftspec.workflows.placing import place
@@ -155,6 +156,7 @@ def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pl
     """
     composed = load(project, name, overrides)
     builder = _Builder(project, composed)
+    builder.problems.found += [alias.problem() for alias in aliases_of(project, composed)]
     builder.check_providers()
     runs = builder.runs()
     lint = composed.experiment.lint
