@@ -70,7 +70,8 @@ class _Zstd(io.RawIOBase):
     def __init__(self, raw: IO[bytes], zstandard: Any) -> None:
         self._raw, self._library = raw, zstandard
         self._frame: Any = None
-        self._input = self._output = b""
+        self._input = b""
+        self._output = memoryview(b"")
 
     def readable(self) -> bool:
         """It is."""
@@ -86,7 +87,7 @@ class _Zstd(io.RawIOBase):
                 return 0
             self._frame = self._frame or self._library.ZstdDecompressor().decompressobj()
             try:
-                self._output = self._frame.decompress(self._input)
+                self._output = memoryview(self._frame.decompress(self._input))
             except self._library.ZstdError as error:
                 raise _ZstdError(str(error)) from error
             self._input = self._frame.unused_data if self._frame.eof else b""

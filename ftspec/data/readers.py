@@ -13,10 +13,9 @@ from typing import IO, Any
 import msgspec
 
 from ftspec.data.compression import ReadError, opened
-from ftspec.data.sources import InputFile
+from ftspec.data.sources import MAX_LINE, InputFile, huge_line
 from ftspec.spec.errors import Problem
 
-MAX_LINE = 64 * 1024 * 1024
 MAX_JSON = 256 * 1024 * 1024  # a JSON list is read as a whole
 _BLOCK = 4 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -48,25 +47,17 @@ def _jsonl(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
             if number == 1 and line.startswith(_BOM):
                 line = line[3:]
             if len(line) > MAX_LINE:
-                yield number, _huge(path, number)
+                raise ReadError(huge_line(path, number))
             elif line and not line.isspace():
                 yield number, line
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[list[bytes]]:
-    r"""Yield lists of whole lines without their `\n`; a line that is too long is cut, its rest skipped."""
+    r"""Yield lists of whole lines without their `\n`; a line longer than `MAX_LINE` is cut, and then the last."""
     while block := stream.read(_BLOCK):
         if not block.endswith(b"\n"):
             block += stream.readline(MAX_LINE)
-            rest = block
-            while rest and not rest.endswith(b"\n"):
-                rest = stream.readline(_BLOCK)
         yield block.removesuffix(b"\n").split(b"\n")
-
-
-def _huge(path: str, line: int) -> Problem:
-    fix = "is it one row a line, and no other kind of file?"
-    return Problem("huge_line", f"the line is longer than {MAX_LINE >> 20} MB", file=path, line=line, fix=fix)
 
 
 def _json(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
@@ -154,7 +145,7 @@ def _csv_rows(text: io.TextIOWrapper, path: str) -> Iterator[tuple[int, Raw]]:
             start = reader.line_num + 1
     except csv.Error as error:
         if "field limit" in str(error):
-            raise ReadError(_huge(path, start)) from error
+            raise ReadError(huge_line(path, start)) from error
         worded = "a quote is never closed" if "unexpected end" in str(error) else str(error)
         raise ReadError(Problem("csv", f"broken CSV: {worded}", file=path, line=start)) from error
     except UnicodeDecodeError as error:
@@ -168,7 +159,7 @@ def _bounded(text: io.TextIOWrapper, path: str) -> Iterator[str]:
     while line := text.readline(MAX_LINE):
         number += 1
         if len(line) == MAX_LINE:
-            raise ReadError(_huge(path, number))
+            raise ReadError(huge_line(path, number))
         yield line
 
 

@@ -27,6 +27,7 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 _COMPRESSED: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
+MAX_LINE = 64 * 1024 * 1024  # no row is longer: files of another kind are refused before they fill the memory
 _TICK = 20_000_000  # ns; a file written within one tick of its digest could change unseen
 
 
@@ -127,6 +128,9 @@ def _input(
         if not real.is_file():
             problems.append(_missing(path, real, root, spec_path))
             return None
+        if (endless := _endless(path, real, source)) is not None:
+            problems.append(endless)
+            return None
         sha256, stamp = _digest(real, cache)
     except OSError as error:
         reason = error.strerror or error
@@ -144,6 +148,24 @@ def _input(
         return None
     compression = _COMPRESSED.get(PurePosixPath(path).suffix.lower())
     return InputFile(path, real, sha256, stamp[0], form, compression, where, group, stamp, home)
+
+
+def huge_line(path: str, line: int) -> Problem:
+    """Word that a line is longer than any row."""
+    fix = "is it one row a line, and no other kind of file?"
+    return Problem("huge_line", f"the line is longer than {MAX_LINE >> 20} MB", file=path, line=line, fix=fix)
+
+
+def _endless(path: str, real: Path, source: Source) -> Problem | None:
+    """Return a problem for a file whose first line is too long, so that it is not read to its end for a digest."""
+    pure = PurePosixPath(path.lower())
+    if _format(path, source) not in ("jsonl", "csv") or pure.suffix in _COMPRESSED or real.stat().st_size <= MAX_LINE:
+        return None
+    with real.open("rb") as stream:
+        for _ in range(MAX_LINE >> 20):
+            if b"\n" in stream.read(1 << 20):
+                return None
+    return huge_line(path, 1)
 
 
 def _format(path: str, source: Source) -> Format | None:
