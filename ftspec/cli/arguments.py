@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+_HIDDEN = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _OVERRIDE = re.compile(r"^[~+]|=")
 
 
@@ -136,5 +137,6 @@ def _in_some(problem: Problem, names: Sequence[str], targets: int) -> Problem:
 
 
 def echo_json(value: Any) -> None:
-    """Write a value as indented JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Write a value as indented JSON; what could drive a terminal or turn a line around is escaped, as JSON may."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(_HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))

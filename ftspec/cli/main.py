@@ -96,11 +96,9 @@ def cli() -> None:
 def show_problems(error: FtspecError, as_json: bool) -> None:
     """Write an error's problems: as JSON on stdout where the caller asked for JSON, else as lines on stderr."""
     if as_json:
-        import json
+        from ftspec.cli.arguments import echo_json
 
-        click.echo(
-            json.dumps({"error": [problem.to_json() for problem in error.problems]}, ensure_ascii=False, indent=2)
-        )
+        echo_json({"error": [problem.to_json() for problem in error.problems]})
         return
     from ftspec.cli.terminal import err_colour
     from ftspec.report.problems import problem_lines

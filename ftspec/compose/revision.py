@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import subprocess
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ FOLDERS = ("conf", "experiments", ".ftspec")
 MACHINERY = (".github", ".gitlab-ci.yml", "action.yml")  # at the repository's top
 MAX_DATA_BYTES = 256 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
+MAX_CONFIGURATION_BYTES = 16 * 1024 * 1024  # YAML files of one revision together
 MAX_FILES = 200_000
 LFS = b"version https://git-lfs.github.com/spec/v1\n"
 
@@ -285,15 +287,10 @@ class Blobs:
             raise too_large(path, limit)
         entry = revision.files.get(path)
         blocks = self._stream(entry.oid) if entry is not None and entry.oid else _blocks(revision, path)
-        tail = 0
+        check = _Lines(path, limit, line) if line is not None else None
         for block in blocks:
-            if line is not None:
-                first, *rest = block.split(b"\n")
-                tail += len(first)
-                longest = max([tail, *map(len, rest)])
-                tail = len(rest[-1]) if rest else tail
-                if longest > line:
-                    raise UnsafeError("limit", f"{printable(path)} holds a line of more than {line >> 10} KiB")
+            if check is not None:
+                check.see(block)
             target.write(block)
 
     def _stream(self, oid: str) -> Iterator[bytes]:
@@ -313,6 +310,41 @@ class Blobs:
             left -= len(block)
             yield block
         answered.read(1)
+
+
+class _Lines:
+    """Bounds the lines of a data file while it is copied, and what comes out of a gzip file, which no size tells."""
+
+    def __init__(self, path: str, most: int, line: int) -> None:
+        self._path, self._most, self._line = path, most, line
+        self._gzip = zlib.decompressobj(wbits=31) if path.endswith(".gz") else None
+        self._tail = self._total = 0
+
+    def see(self, block: bytes) -> None:
+        """Look at the next block. Raises UnsafeError; broken gzip is left to its reader."""
+        if self._gzip is None:
+            self._count(block)
+            return
+        while block:
+            try:
+                self._count(self._gzip.decompress(block, 1 << 20))
+            except zlib.error:
+                return
+            block = self._gzip.unconsumed_tail
+            if self._gzip.eof:
+                block = self._gzip.unused_data
+                self._gzip = zlib.decompressobj(wbits=31)
+
+    def _count(self, block: bytes) -> None:
+        first, *rest = block.split(b"\n")
+        self._total += len(block)
+        self._tail += len(first)
+        longest = max([self._tail, *map(len, rest)])
+        self._tail = len(rest[-1]) if rest else self._tail
+        if longest > self._line:
+            raise UnsafeError("limit", f"{printable(self._path)} holds a line of more than {self._line >> 10} KiB")
+        if self._total > self._most:
+            raise too_large(self._path, self._most)
 
 
 def _blocks(revision: Revision, path: str) -> Iterator[bytes]:
@@ -364,6 +396,14 @@ def composing_files(revision: Revision) -> list[str]:
     ]
 
 
+def check_size(revision: Revision, blobs: "Blobs") -> None:
+    """Refuse more configuration than anybody writes, before it is read. Raises UnsafeError."""
+    paths = [path for path in composing_files(revision) if path.endswith((".yaml", ".yml"))]
+    if sum(blobs.size(revision, path) for path in paths) > MAX_CONFIGURATION_BYTES:
+        message = f"{len(paths):,} configuration files hold more than {MAX_CONFIGURATION_BYTES >> 20} MiB"
+        raise UnsafeError("limit", message)
+
+
 def write_private(
     revision: Revision, paths: Iterable[str], blobs: Blobs, folder: Path, *, untrusted: bool = False
 ) -> dict[str, str]:
@@ -403,7 +443,7 @@ def _is_plain(revision: Revision, path: str, untrusted: bool) -> bool:
 
 
 def _is_lines(path: str, untrusted: bool) -> bool:
-    return untrusted and not path.endswith((".gz", ".rows"))
+    return untrusted and not path.endswith((".rows", ".parquet", ".zst"))
 
 
 def _open_new(target: Path) -> IO[bytes]:

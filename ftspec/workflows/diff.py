@@ -16,6 +16,7 @@ from ftspec.compose.revision import (
     Blobs,
     Repository,
     Revision,
+    check_size,
     composing_files,
     printable,
     write_private,
@@ -107,6 +108,7 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
     blobs.measure(
         entry.oid for side in (before, after) for path in composing_files(side) if (entry := side.files[path]).oid
     )
+    check_size(after, blobs)
     scans = Scans()
     old = Closures(before, scans, lambda path: blobs.read(before, path))
     new = Closures(after, scans, lambda path: blobs.read(after, path))
