@@ -7,7 +7,8 @@ Shape (schema 1; fields are added, never renamed or removed)::
      "arms": {"tuned": {"model": "...", "n": 100, "errors": 0, "error_rate": 0.0, "invalid": false,
                         "metrics": {"queue.accuracy": {"value": 0.88, "low": 0.8, "high": 0.93, "n": 100,
                                                        "method": "wilson"}},
-                        "confusion": {"queue": {"billing": {"billing": 18, "__none__": 1}}}}},
+                        "confusion": {"queue": {"billing": {"billing": 18, "__none__": 1}}},
+                        "fingerprints": {"fp_2829919a0e92": 100}}},
      "attempt": "<hex sha256 of the seal of the attempt whose model was scored, null for baselines>"}
 
 `n` counts answers, errors included; an error is an answer that could not be got or not be graded by the primary grader.
@@ -28,7 +29,10 @@ SCHEMA = 1
 
 
 class ArmScores(msgspec.Struct, frozen=True, kw_only=True):
-    """One arm's part of `scores.json`. `invalid`: too many errors for any number to count."""
+    """One arm's part of `scores.json`. `invalid`: too many errors for any number to count.
+
+    `fingerprints` counts the answers under each of the host's system fingerprints.
+    """
 
     model: str | None
     n: int
@@ -37,6 +41,7 @@ class ArmScores(msgspec.Struct, frozen=True, kw_only=True):
     invalid: bool
     metrics: dict[str, Estimate]
     confusion: dict[str, dict[str, dict[str, int]]] = {}
+    fingerprints: dict[str, int] = {}
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +113,9 @@ def score(
     eval_digest: str,
     arms: Sequence[str] | None = None,
     models: Mapping[str, str | None] | None = None,
+    fingerprints: Mapping[str, dict[str, int]] | None = None,
 ) -> Scores:
-    """Compute `scores.json` of `arms` (default: all that have grades), with the model each one asked.
+    """Compute `scores.json` of `arms` (default: all that have grades), with the model and fingerprints of each one.
 
     Reported are the primary metric, those under `also`, and every item-level metric of every grader.
     """
@@ -126,7 +132,12 @@ def score(
         primary=resolved.primary,
         baseline=resolved.baseline,
         max_error_rate=resolved.suite.max_error_rate,
-        arms={arm: _arm(resolved, by_arm.get(arm, []), arm, (models or {}).get(arm)) for arm in chosen},
+        arms={
+            arm: _arm(
+                resolved, by_arm.get(arm, []), arm, (models or {}).get(arm), dict((fingerprints or {}).get(arm, {}))
+            )
+            for arm in chosen
+        },
     )
 
 
@@ -141,11 +152,14 @@ def reported(resolved: ResolvedSuite) -> list[str]:
     return list(dict.fromkeys([resolved.primary, *resolved.suite.metrics.also, *cheap]))
 
 
-def _arm(resolved: ResolvedSuite, rows: Sequence[GradeRow], arm: str, model: str | None) -> ArmScores:
+def _arm(
+    resolved: ResolvedSuite, rows: Sequence[GradeRow], arm: str, model: str | None, fingerprints: dict[str, int]
+) -> ArmScores:
     n, errors = errors_of(resolved, rows, arm)
     rate = errors / n if n else 0.0
     return ArmScores(
         model=model,
+        fingerprints=fingerprints,
         n=n,
         errors=errors,
         error_rate=rate,

@@ -16,6 +16,7 @@ def result_lines(results: Results, *, colour: bool) -> Iterator[str]:
     yield from _table(results, colour)
     yield from _pick(results, colour)
     yield from _flip(results, colour)
+    yield from (f"{paint('drift', 'yellow', colour)}   {visible(told)}" for told in results.drift)
 
 
 def _baseline_line(results: Results, suite: str, colour: bool) -> Iterator[str]:

@@ -36,8 +36,11 @@ class KnownResult(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
 
 
-class KnownBaseline(msgspec.Struct, frozen=True, kw_only=True):
-    """An arm without training on one suite; `compared` marks the one that runs are compared with."""
+class KnownBaseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An arm without training on one suite; `compared` marks the one that runs are compared with.
+
+    `fingerprints` are a hosted model's system fingerprints: another one later, under the same name, is drift.
+    """
 
     suite: str
     eval: str
@@ -48,6 +51,7 @@ class KnownBaseline(msgspec.Struct, frozen=True, kw_only=True):
     ci95: tuple[float, float] | None
     n: int
     compared: bool
+    fingerprints: tuple[str, ...] = ()
 
 
 class KnownPick(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ class Quirk(StrEnum):
     OTHER_EVENT_IDS = "other_event_ids"  # ft-event-
     KEY_IGNORED = "key_ignored"
     MASK_IGNORED = "mask_ignored"  # trains on every assistant turn
+    FINGERPRINT_MOVES = "fingerprint_moves"  # another system_fingerprint under the same model name
 
 
 def bent_scope(scope: Scope, quirks: frozenset[Quirk]) -> Scope:
@@ -72,6 +73,8 @@ def _bent(value: Any, quirks: frozenset[Quirk]) -> Any:
             value.pop("has_more", None)
     if value.get("object") == "fine_tuning.job.event" and Quirk.OTHER_EVENT_IDS in quirks:
         value["id"] = value["id"].replace("ftevent-", "ft-event-")
+    if value.get("object") == "chat.completion" and Quirk.FINGERPRINT_MOVES in quirks:
+        value["system_fingerprint"] = f"{value['system_fingerprint']}_moved"
     if value.get("object") != "fine_tuning.job":
         return value
     if Quirk.UNKNOWN_STATUS in quirks and value["status"] not in TERMINAL:

@@ -61,7 +61,8 @@ class TimedGenerator:
         await asyncio.sleep(self.seconds)
         text = f"{len(request['messages'])} messages"
         choice: dict[str, Any] = {"text": text, "tool_calls": [], "finish_reason": "stop", "logprobs": None}
-        return {"choices": [choice] * request["n"], "prompt_tokens": 3, "completion_tokens": 2 * request["n"]}
+        tokens = {"prompt_tokens": 3, "completion_tokens": 2 * request["n"]}
+        return {"choices": [choice] * request["n"], **tokens, "system_fingerprint": "fp_timed"}
 
     async def aclose(self) -> None:
         """Nothing is held."""

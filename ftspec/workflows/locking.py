@@ -311,6 +311,7 @@ def _known_baselines(plan: Plan) -> Iterable[KnownBaseline]:
         if not baselines.done:
             continue
         scores = read_scores(baselines.folder / "scores.json")
+        hosted = any(run.identity.engine is None for run in plan.runs)
         for arm, scored in scores.arms.items():
             found = scored.metrics[scores.primary]
             yield KnownBaseline(
@@ -323,6 +324,7 @@ def _known_baselines(plan: Plan) -> Iterable[KnownBaseline]:
                 ci95=_interval(found.low, found.high),
                 n=found.n,
                 compared=arm == baselines.suite.suite.baseline,
+                fingerprints=tuple(sorted(scored.fingerprints)) if hosted else (),
             )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ftspec.evals.compare import Comparison, Measured, compare, compare_all
+from ftspec.evals.drift import drift_of
 from ftspec.evals.scores import ArmScores, Scores
 from ftspec.spec.errors import FtspecError
 from ftspec.workflows.flips import Flipped, flips
@@ -89,6 +90,7 @@ class Results:
     runs: tuple[RunRow, ...]
     pick: Pick | None
     flipped: Flipped | None
+    drift: tuple[str, ...] = ()
     outcomes: "tuple[RunOutcome, ...]" = ()
     saved: tuple[Path, ...] = ()
 
@@ -115,6 +117,7 @@ class Results:
             ],
             "runs": [run.to_json() for run in self.runs],
             "pick": self.pick.to_json() if self.pick else None,
+            "drift": list(self.drift),
         }
 
 
@@ -125,6 +128,7 @@ def collect(plan: Plan) -> Results:
     comparisons = _compare_with_baseline(plan, baselines, tuned)
     rows = tuple(_row(plan, run, tuned[run.train_digest], comparisons.get(run.train_digest, {})) for run in plan.runs)
     pick = choose(plan, rows, tuned)
+    every = (*baselines.values(), *(found for suites in tuned.values() for found in suites.values()))
     return Results(
         experiment=plan.name,
         suites=tuple(dict.fromkeys(suite.name for suite in plan.suites)),
@@ -137,6 +141,7 @@ def collect(plan: Plan) -> Results:
         runs=rows,
         pick=pick,
         flipped=_flipped(plan, baselines, tuned, pick),
+        drift=tuple(drift_of(found.scores for found in every)),
     )
 
 

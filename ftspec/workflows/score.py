@@ -11,6 +11,7 @@ import yaml
 from ftspec.compose import Project
 from ftspec.evals.ask import Endpoint, answer
 from ftspec.evals.cache import ResponseCache
+from ftspec.evals.drift import fingerprints_of
 from ftspec.evals.grade import grade_responses
 from ftspec.evals.requests import ArmRequests
 from ftspec.evals.responses import Response, in_order, majority_responses, write_rows
@@ -242,7 +243,14 @@ def _write(
     ordered = in_order(responses, resolved.items, resolved.arms)
     grades = grade_responses(resolved, ordered)
     models = {arm: target.model if target else None for arm, target in targets.items()}
-    scores = score(resolved, grades, eval_digest=suite.eval_digest, arms=list(targets), models=models)
+    scores = score(
+        resolved,
+        grades,
+        eval_digest=suite.eval_digest,
+        arms=list(targets),
+        models=models,
+        fingerprints=fingerprints_of(ordered),
+    )
     scores = msgspec.structs.replace(scores, attempt=attempt)
     text = yaml.safe_dump({suite.name: to_dict(resolved)}, sort_keys=False, allow_unicode=True, width=120)
     write_atomic(folder / "suite.yaml", text)

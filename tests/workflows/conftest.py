@@ -142,6 +142,12 @@ def sweep(swept: Demo, tmp_path: Path) -> Demo:
     return Demo(Path(shutil.copytree(swept.root, tmp_path / "project", symlinks=True)))
 
 
+@pytest.fixture(scope="session")
+def build_demo() -> Callable[..., Demo]:
+    """Build a project in a folder."""
+    return build
+
+
 @pytest.fixture
 def make_demo(tmp_path: Path) -> Callable[..., Demo]:
     """Build a project: rows, one suite and one experiment."""

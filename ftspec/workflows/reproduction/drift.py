@@ -4,7 +4,7 @@ A host's seed and fingerprint promise "mostly" deterministic answers only (OpenA
 another fingerprint is told, and is no failure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ftspec.evals.responses import Response, read_responses
@@ -20,12 +20,18 @@ def note_drift(case: Case) -> None:
 
 def drift(name: str, before: Path, after: Path) -> list[str]:
     """Return a sentence where answers in a folder of scores carry other fingerprints than those in another."""
-    old = _fingerprints(read_responses(before / "responses.jsonl"))
-    new = _fingerprints(read_responses(after / "responses.jsonl"))
-    if not old or not new or old == new:
+    return drifted(name, fingerprints(before), fingerprints(after))
+
+
+def drifted(name: str, old: Collection[str], new: Collection[str]) -> list[str]:
+    """Return a sentence where two sets of fingerprints are not the same; none where a host gives no fingerprints."""
+    if not old or not new or set(old) == set(new):
         return []
     return [f"drift in {name}: fingerprints {', '.join(sorted(old))} then, {', '.join(sorted(new))} now"]
 
 
-def _fingerprints(responses: Iterable[Response]) -> set[str]:
-    return {response.fingerprint for response in responses if response.fingerprint}
+def fingerprints(folder: Path, arms: Iterable[str] = ()) -> set[str]:
+    """Return the fingerprints of the answers in a folder of scores, of some arms only where they are named."""
+    chosen = set(arms)
+    found: Iterable[Response] = read_responses(folder / "responses.jsonl")
+    return {r.fingerprint for r in found if r.fingerprint and (not chosen or r.arm in chosen)}

@@ -13,7 +13,7 @@ from ftspec.runs.seal import is_sealed
 from ftspec.workflows.plan import Plan, PlannedBaselines, PlannedSuite
 from ftspec.workflows.reproduction.case import Case
 from ftspec.workflows.reproduction.conclusion import Claim, Standing, claim_of, judge_conclusion, sign_of
-from ftspec.workflows.reproduction.drift import drift
+from ftspec.workflows.reproduction.drift import drifted, fingerprints
 from ftspec.workflows.reproduction.verdicts import Subject, Verdict
 
 
@@ -41,8 +41,8 @@ def conclusion_of(plan: Plan, cases: Sequence[Case], known: KnownResults, baseli
     old_base = _baseline_values(recorded, recorded.folder) if recorded is not None and recorded.done else None
     new_base = _baseline_values(recorded, again) if recorded is not None and again is not None else None
     notes = []
-    if recorded is not None and recorded.done and again is not None:
-        notes += drift(f"{recorded.suite.name}, arms without training", recorded.folder, again)
+    if recorded is not None and again is not None:
+        notes += _drift(recorded, again, known)
     if (before := _winner(plan, old, rule)) is not None and all(case.attempt is not None for case in cases):
         claim = claim_of(rule.by, old, before, old_base)
     elif known.pick:
@@ -112,6 +112,16 @@ def _baseline(plan: Plan, suite: PlannedSuite | None) -> PlannedBaselines | None
         ):
             return baselines
     return None
+
+
+def _drift(recorded: PlannedBaselines, again: Path, known: KnownResults) -> list[str]:
+    """Say which arms answer under other fingerprints than in the recorded answers, or else than in results.json."""
+    told = []
+    for arm in recorded.arms:
+        rows = [b for b in known.baselines if b.eval == recorded.suite.eval_digest and b.arm == arm]
+        old = fingerprints(recorded.folder, [arm]) if recorded.done else {f for b in rows for f in b.fingerprints}
+        told += drifted(f"{recorded.suite.name}/{arm}", old, fingerprints(again, [arm]))
+    return told
 
 
 def _baseline_values(baselines: PlannedBaselines, folder: Path) -> Values:
