@@ -1,15 +1,17 @@
 """What a data set declares beside its files, read and checked: template, tools, schemas, fields kept beside a row."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ftspec.data.extraction import Extraction
 from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
 from ftspec.data.origins import Origin, origins
 from ftspec.data.rows import canonical_tools
 from ftspec.data.screen import Screen, screens
-from ftspec.spec.dataset import Dataset, TemplateMessage, Weights
+from ftspec.spec.dataset import Dataset, RowField, TemplateMessage, Weights
 from ftspec.spec.errors import SpecError
 from ftspec.spec.model import FileRef
 
@@ -17,6 +19,8 @@ from ftspec.spec.model import FileRef
 @dataclass(frozen=True)
 class Declared:
     """`messages` with their texts read, or None for ready rows; `tools` as canonical JSON; one schema an origin.
+
+    `row_tools` is the template of each row's own tools.
 
     `fields` are kept beside a row: declared metadata, what the split goes by, what rules look at, and of ready rows
     what `where` looks at, since such rows may hold no other key.
@@ -26,13 +30,16 @@ class Declared:
     contracts: list[Any]
     messages: list[TemplateMessage] | None
     tools: bytes | None
+    row_tools: str | None
+    extract: Extraction
+    patterns: Mapping[str, str]
     fields: tuple[str, ...]
     flag: str
 
     def mapper(self) -> Mapper:
         """Return what makes messages of raw rows."""
         if self.messages is not None:
-            return TemplateRows(self.messages, self.fields, self.tools)
+            return TemplateRows(self.messages, self.fields, self.row_tools, self.extract)
         return ReadyRows(self.fields, self.flag)
 
     def screens(self) -> list[Screen]:
@@ -46,6 +53,8 @@ class Declared:
             "schemas": self.contracts,
             "messages": [m.model_dump(mode="json") for m in self.messages] if self.messages else None,
             "tools": self.tools.decode() if self.tools else None,
+            "row_tools": self.row_tools,
+            "extract": [[field, pattern] for field, pattern in self.patterns.items()],
             "fields": list(self.fields),
             "flag": self.flag,
         }
@@ -60,6 +69,9 @@ def declared(dataset: Dataset, weights: Weights, root: Path) -> Declared:
         contracts=[_contract(origin, root) for origin in found],
         messages=messages,
         tools=_tools(dataset, root),
+        row_tools="{{ " + dataset.tools.field + " }}" if isinstance(dataset.tools, RowField) else None,
+        extract=Extraction(dataset.extract),
+        patterns=dataset.extract,
         fields=_fields(dataset, weights, found if messages is None else []),
         flag=weights.field,
     )
@@ -72,7 +84,7 @@ def _contract(origin: Origin, root: Path) -> Any:
 
 def _tools(dataset: Dataset, root: Path) -> bytes | None:
     given: Any = dataset.tools
-    if given is None:
+    if given is None or isinstance(given, RowField):
         return None
     if isinstance(given, FileRef):
         given = _read_json(root, given, "dataset.tools")

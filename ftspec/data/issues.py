@@ -9,6 +9,14 @@ SHOWN = 100
 MAX_BAD_ROWS = 1000
 
 
+class BadRowError(Exception):
+    """A row that cannot be used; holds all its problems."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(str(problems[0]))
+        self.problems = problems
+
+
 class TooManyBadRowsError(Exception):
     """More rows fail than anyone would read about: the format is wrong."""
 

@@ -18,21 +18,16 @@ from ftspec.data.chat import (
     User,
     with_metadata,
 )
+from ftspec.data.extraction import Extraction
+from ftspec.data.issues import BadRowError
+from ftspec.data.preference import PreferenceRow
 from ftspec.data.readers import json_problem
 from ftspec.data.validate import explain, explain_line, find_surrogate
 from ftspec.spec.dataset import TemplateMessage
 from ftspec.spec.errors import Problem, SpecError
 
-Row = ChatRow | CompletionRow
+Row = ChatRow | CompletionRow | PreferenceRow
 Metadata = dict[str, Any]
-
-
-class BadRowError(Exception):
-    """A row that cannot be used; holds all its problems."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(str(problems[0]))
-        self.problems = problems
 
 
 Mapper = Callable[[bytes | dict[str, Any], str, int], tuple[Row, Metadata]]
@@ -47,29 +42,28 @@ _FLAGS: dict[str, dict[Any, int]] = {
 
 
 class ReadyRows:
-    """Rows that are chat or completion rows already. `flag` names the key that holds weights in the data."""
+    """Chat, completion or preference rows as they are. `flag` names the key that holds weights in the data."""
 
     def __init__(self, metadata: Sequence[str], flag: str) -> None:
         self._names = tuple(metadata)
         self._flag = flag
         self._chat: Any = with_metadata(ChatRow, self._names)
         self._completion: Any = with_metadata(CompletionRow, self._names)
+        self._preference: Any = with_metadata(PreferenceRow, self._names)
         self._decode_chat = msgspec.json.Decoder(self._chat).decode
-        self._decode_completion = msgspec.json.Decoder(self._completion).decode
+        self._others = [msgspec.json.Decoder(kind).decode for kind in (self._completion, self._preference)]
 
     def __call__(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         """Return the row and its declared metadata. Raises BadRowError."""
         if isinstance(raw, dict) or self._flag != "weight":
             return self._from_object(raw, file, line)
-        row: Any
-        try:
-            row = self._decode_chat(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        said = ""
+        for decode in (self._decode_chat, *self._others):
             try:
-                row = self._decode_completion(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                raise BadRowError(explain_line(raw, _plain(error), self._names, file, line)) from None
-        return self._split(row)
+                return self._split(decode(raw))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                said = _plain(error) if not said or b'"preferred_output"' in raw else said
+        raise BadRowError(explain_line(raw, said, self._names, file, line))
 
     def _from_object(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         value = row_object(raw, file, line) if isinstance(raw, bytes) else raw
@@ -82,10 +76,15 @@ class ReadyRows:
             raise BadRowError(explain(value, "broken Unicode", self._names, file, line))
         row: Any
         try:
-            row = msgspec.convert(value, self._completion if "completion" in value else self._chat, strict=True)
+            row = msgspec.convert(value, self._kind(value), strict=True)
         except msgspec.MsgspecError as error:
             raise BadRowError(explain(value, _plain(error), self._names, file, line)) from None
         return self._split(row)
+
+    def _kind(self, value: dict[str, Any]) -> Any:
+        if "completion" in value:
+            return self._completion
+        return self._preference if "preferred_output" in value else self._chat
 
     def _split(self, row: Any) -> tuple[Row, Metadata]:
         """Return the row without its metadata, and the metadata."""
@@ -95,6 +94,8 @@ class ReadyRows:
         metadata = {name: msgspec.json.decode(value) for name, value in values if value is not UNSET}
         if isinstance(row, ChatRow):
             return ChatRow(row.messages, row.tools, row.parallel_tool_calls), metadata
+        if isinstance(row, PreferenceRow):
+            return PreferenceRow(row.input, row.preferred_output, row.non_preferred_output), metadata
         return CompletionRow(row.prompt, row.completion), metadata
 
 
@@ -151,24 +152,41 @@ class _Recipe(NamedTuple):
 
 
 class TemplateRows:
-    """Rows whose messages are made by `dataset.messages`; `metadata` names fields kept beside the row."""
+    """Rows whose messages are made by `dataset.messages`; `metadata` names fields kept beside the row.
 
-    def __init__(self, messages: Sequence[TemplateMessage], metadata: Sequence[str], tools: bytes | None) -> None:
+    `tools` is a template of one field that holds the row's tool definitions, None where rows have none of their own.
+    """
+
+    def __init__(
+        self, messages: Sequence[TemplateMessage], metadata: Sequence[str], tools: str | None, extract: Extraction
+    ) -> None:
         self._names = tuple(metadata)
-        self._tools = tools
+        self._tools = template.parse(tools) if tools is not None else None
+        self._extract = extract
         self._recipes = [_recipe(n, message) for n, message in enumerate(messages)]
 
     def __call__(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         """Return the row and its declared metadata. Raises BadRowError with every missing field at once."""
-        scope = row_object(raw, file, line) if isinstance(raw, bytes) else raw
+        scope = self._extract(row_object(raw, file, line) if isinstance(raw, bytes) else raw, file, line)
         problems: list[Problem] = []
         messages = [_fill(n, recipe, scope, file, line, problems) for n, recipe in enumerate(self._recipes)]
+        tools = self._row_tools(scope, file, line, problems)
         if problems:
             raise BadRowError(problems)
         row = ChatRow(messages)
-        if self._tools is not None:
-            row.tools = msgspec.Raw(self._tools)
+        if tools is not None:
+            row.tools = msgspec.Raw(msgspec.json.encode(tools))
         return row, {name: scope[name] for name in self._names if name in scope}
+
+    def _row_tools(self, scope: dict[str, Any], file: str, line: int, problems: list[Problem]) -> Any:
+        """Return the row's own tools, None where its field is null or empty."""
+        if self._tools is None:
+            return None
+        try:
+            return self._tools.render(scope) or None
+        except template.MissingFieldError as error:
+            problems.append(Problem("missing_field", f"no field {error.path}", "tools", file, line))
+            return None
 
 
 def _recipe(n: int, message: TemplateMessage) -> _Recipe:

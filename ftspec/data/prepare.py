@@ -211,8 +211,13 @@ class Preparation:
         return keys
 
     def _check_counts(self, rendering: Rendering, writers: Mapping[int, PartWriter], parts: bytes) -> None:
-        """Add problems of whole parts: too few rows, nothing drawn, a file too large."""
+        """Add problems of whole parts: a format not trained on, too few rows, nothing drawn, a file too large."""
         train, limits = writers[TRAIN], self.limits
+        found = rendering.canonical.row_format
+        if found not in limits.formats:
+            message = f"these are {found} rows; by this method {limits.name} trains {' and '.join(limits.formats)} rows"
+            fix = "choose method: {type: dpo}" if found == "preference" else ""
+            rendering.issues.add(Problem("format", message, "dataset.sources", fix=fix))
         if train.rows < limits.min_rows and not rendering.issues.shown:
             message = f"{train.rows} rows to train on, {limits.name} needs at least {limits.min_rows}"
             rendering.issues.add(Problem("n_rows", message, "dataset"))

@@ -171,11 +171,14 @@ class Rendering:
 
     def _make_plan(self, role_letters: bytes, weights_given: bytes, messages: Any, metadata: dict[str, Any]) -> Plan:
         letters, given, weights = role_letters.decode(), weights_given.decode(), self.weights
-        if messages is not None:
+        if self.canonical.row_format == "preference":
+            decision = Decision("0" * (len(letters) - 2) + "11")  # both answers carry loss, nothing else does
+        elif messages is not None:
             decision = decide(weights, self.rules, messages, letters, given, metadata)
         else:
             decision = decide_simply(weights, letters, given)
-        mask, usual = decision.mask, default_mask(letters)
+        mask = decision.mask
+        usual = mask if self.canonical.row_format == "preference" else default_mask(letters)
         different = [n for n, (bit, before) in enumerate(zip(mask, usual, strict=True)) if bit != before]
         return Plan(
             decision,
@@ -245,6 +248,10 @@ class Rendering:
             pair = msgspec.json.decode(line)
             item |= {"messages": [{"content": pair["prompt"], "role": "user"}], "reference": pair["completion"]}
             return encode(item)
+        if self.canonical.row_format == "preference":
+            pair = msgspec.json.decode(line)
+            asked = {key: value for key, value in pair["input"].items() if key != "parallel_tool_calls"}
+            return encode(item | asked | {"reference": pair["preferred_output"][0]["content"]})
         chat = _decode_chat(line)
         end = prompt_end(letters)
         item["messages"] = chat.messages[:end]
@@ -309,5 +316,7 @@ def references(canonical: Canonical, parts: bytes, part: int, most: int = 1000) 
 def _answer(line: bytes, row_format: str) -> str:
     if row_format == "completion":
         return str(msgspec.json.decode(line)["completion"])
+    if row_format == "preference":
+        return str(msgspec.json.decode(line)["preferred_output"][0]["content"])
     messages: list[Any] = _decode_chat(line).messages
     return next(text_of(m.content) for m in reversed(messages) if type(m).__name__ == "Assistant")

@@ -18,8 +18,9 @@ from ftspec.data.chat import ROLE, ChatRow, CompletionRow, prompt_end, text_of
 from ftspec.data.compression import ReadError
 from ftspec.data.counting import Counting
 from ftspec.data.index import ANSWER, KEY, NO_ANSWER, RowIndex
-from ftspec.data.issues import Issues, TooManyBadRowsError
-from ftspec.data.messages import BadRowError, Mapper
+from ftspec.data.issues import BadRowError, Issues, TooManyBadRowsError
+from ftspec.data.messages import Mapper, Row
+from ftspec.data.preference import PreferenceInput, PreferenceRow, preference_problems
 from ftspec.data.readers import read
 from ftspec.data.screen import Screen
 from ftspec.data.sources import InputFile
@@ -27,6 +28,7 @@ from ftspec.spec.errors import Problem, StorageError
 
 _BUFFER = 1 << 20
 _HEAD = b'{"messages":['
+FORMS: dict[type[Any], str] = {ChatRow: "chat", CompletionRow: "completion", PreferenceRow: "preference"}
 CHAT_HEAD = len(_HEAD)  # where the first message begins in a canonical chat line
 encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -115,15 +117,19 @@ class RowsBuilder:
         if len(self.index) == before and self.issues.bad_rows == bad and screen.skipped == skipped:
             self.issues.add(Problem("empty_file", f"{source.path} holds no rows", f"{source.where}.path", source.path))
 
-    def _add(self, row: ChatRow | CompletionRow, file: str, line: int) -> bytes:
+    def _add(self, row: Row, file: str, line: int) -> bytes:
         """Check, key and count one row; return its canonical bytes. Nothing is kept of a bad row."""
-        form = "chat" if isinstance(row, ChatRow) else "completion"
+        form = FORMS[type(row)]
         if form != self.row_format:
             if self.row_format:
                 message = f"a {form} row among {self.row_format} rows"
                 raise BadRowError([Problem("format", message, "", file, line, fix="all rows have one format")])
             self.row_format = form
-        return self._add_chat(row, file, line) if isinstance(row, ChatRow) else self._add_completion(row, file, line)
+        if isinstance(row, ChatRow):
+            return self._add_chat(row, file, line)
+        if isinstance(row, PreferenceRow):
+            return self._add_preference(row, file, line)
+        return self._add_completion(row, file, line)
 
     def _add_chat(self, row: ChatRow, file: str, line: int) -> bytes:
         messages: list[Any] = row.messages
@@ -185,6 +191,30 @@ class RowsBuilder:
             self._counting.add_completion(row.prompt, row.completion)
         return data
 
+    def _add_preference(self, row: PreferenceRow, file: str, line: int) -> bytes:
+        problems = preference_problems(row, file, line)
+        asked = row.input
+        tools = self._canonical_tools(asked, file, line, problems)
+        if problems:
+            raise BadRowError(problems)
+        pieces = [encode(message) for message in asked.messages]
+        wanted, other = encode(row.preferred_output), encode(row.non_preferred_output)
+        question = _HEAD + b",".join(pieces) + self._tail(asked.parallel_tool_calls, tools)
+        data = b'{"input":' + question + b',"non_preferred_output":' + other + b',"preferred_output":' + wanted + b"}"
+        letters = "".join([message.letter for message in row.messages])
+        prompt = b",".join(p for p, letter in zip(pieces, letters, strict=False) if letter not in "sd")
+        index = self.index
+        index.size.append(len(letters))
+        index.width.extend([0] * len(letters))
+        index.letters += letters.encode()
+        index.given += b"." * len(letters)
+        index.row_key += blake2b(data, digest_size=KEY).digest()
+        index.prompt_key += blake2b(prompt, digest_size=KEY).digest()
+        index.answer_key += answer_key(text_of(row.preferred_output[0].content))
+        if self._counting is not None:
+            self._counting.add_chat(row.messages, tools)
+        return data
+
     def _check(self, letters: str, messages: list[Any], file: str, line: int) -> list[Problem]:
         """Return what is wrong with the order of roles (looked up by their letters) and with assistants' contents."""
         wrong = self._structure.get(letters)
@@ -200,7 +230,9 @@ class RowsBuilder:
                     problems.append(Problem("content", text, f"messages[{n}].content", file, line))
         return problems
 
-    def _canonical_tools(self, row: ChatRow, file: str, line: int, problems: list[Problem]) -> Raw | None:
+    def _canonical_tools(
+        self, row: ChatRow | PreferenceInput, file: str, line: int, problems: list[Problem]
+    ) -> Raw | None:
         if row.tools is UNSET:
             return self._tools
         data = bytes(row.tools)

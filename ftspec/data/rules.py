@@ -8,8 +8,8 @@ from typing import Any
 class RowRules:
     """Limits and abilities of one provider for one model; None means no limit.
 
-    `formats` are the row formats it trains on ("chat", "completion"), `roles` those whose messages it can learn from.
-    `special_tokens` are strings of the target vocabulary that must not occur in texts.
+    `formats` are the row formats it trains on ("chat", "completion", "preference"), `roles` those whose messages it can
+    learn from. `special_tokens` are strings of the target vocabulary that must not occur in texts.
     """
 
     name: str = "openai"

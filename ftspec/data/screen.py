@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftspec.data.contract import Contract
-from ftspec.data.messages import BadRowError, row_object
+from ftspec.data.issues import BadRowError
+from ftspec.data.messages import row_object
 from ftspec.data.origins import Origin
 from ftspec.data.selection import Selection
 from ftspec.spec.errors import Problem

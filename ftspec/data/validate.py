@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ftspec.data.chat import RESERVED
+from ftspec.data.preference import OLD_NAMES, SIDES
 from ftspec.data.readers import json_problem
 from ftspec.spec.errors import Problem
 
@@ -111,12 +112,21 @@ def _no_messages(row: dict[str, Any], add: Add) -> None:
             "gpt: assistant) and `value` to `content`"
         )
         add("sharegpt", "the row has `conversations`, not `messages`", "conversations", fix)
-    elif "preferred_output" in row or "preferred_completion" in row:
-        add("method", "this is a preference (dpo) row; only supervised rows are trained", "preferred_output")
+    elif any(name in row for name in (*SIDES, *OLD_NAMES)):
+        _preference(row, add)
     else:
         names = ", ".join(list(row)[:6])
         fix = 'write {"messages": [...]} rows, or add `dataset.messages` to build them from these fields'
         add("messages", f"no `messages` in the row (it has: {names or 'nothing'})", "", fix)
+
+
+def _preference(row: dict[str, Any], add: Add) -> None:
+    for old, name in zip(OLD_NAMES, SIDES, strict=True):
+        if old in row:
+            add("dpo", f"the key is called {name}", old, f"rename {old} to {name}")
+    for name in ("input", *SIDES):
+        if name not in row:
+            add("dpo", "is missing", name)
 
 
 def _unknown(row: Mapping[str, Any], known: set[str], path: str, add: Add) -> None:

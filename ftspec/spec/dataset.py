@@ -94,14 +94,27 @@ class Split(Strict):
     salt: Annotated[str, Field(max_length=48)] = ""
 
 
+class RowField(Strict):
+    """`{field: name}`: the value of a field of the row; null and an empty list are none."""
+
+    field: Annotated[str, Field(min_length=1)]
+
+
 class Dataset(Strict):
     """Rows, the messages made of them, and their division into train, validation and test."""
 
     sources: Annotated[list[Source], Field(min_length=1)]
     messages: Annotated[list[TemplateMessage], Field(min_length=1)] | None = None
-    tools: list[dict[str, Any]] | FileRef | None = None
+    extract: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    tools: list[dict[str, Any]] | FileRef | RowField | None = None
     metadata: list[str] = []
     split: Split = Split()
+
+    @model_validator(mode="after")
+    def _templates(self) -> "Dataset":
+        if self.messages is None and (self.extract or isinstance(self.tools, RowField)):
+            raise ValueError('extract and `tools: "{{ field }}"` fill the template: add dataset.messages')
+        return self
 
 
 class Match(Strict):

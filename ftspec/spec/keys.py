@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HERE = "HERE"
+_MESSAGES = [{"role": "user", "content": "{{ q }}"}, {"role": "assistant", "content": "{{ a }}"}]
 _SUITE = {"evals": {"routing": {"graders": {"queue": {"type": "label"}}, HERE: None}}}
 
 
@@ -125,7 +126,15 @@ WORDS: dict[str, Words] = {
                 "A template that makes messages of raw rows; absent: rows hold `messages` already.",
                 'messages: [{role: user, content: "{{ text }}"}, {role: assistant, content: "{{ queue }}"}]',
             ),
-            "tools": ("Functions that every row declares, as a list or a file.", "tools: {file: data/tools.json}"),
+            "extract": (
+                "Fields made of other fields: a pattern's named groups become fields of the row.",
+                "{messages: [{role: user, content: x}, {role: assistant, content: '{{ final }}'}], "
+                "extract: {answer: '#### (?P<final>.+)'}}",
+            ),
+            "tools": (
+                "Functions that every row declares, as a list or a file; or the field that holds a row's own.",
+                "tools: {file: data/tools.json}",
+            ),
             "metadata": ("Fields of a row that are kept beside its messages.", "metadata: [customer]"),
             "split": ("How rows are divided.", "split: {validation: 0.1, test: 100, by: customer}"),
         },
@@ -183,6 +192,11 @@ WORDS: dict[str, Words] = {
             ),
             "weight": ("1 learns the message, 0 does not.", "weight: 0"),
         },
+    ),
+    "RowField": Words(
+        "`dataset.tools`",
+        {"dataset": {"sources": [{"path": "data/rows.jsonl"}], "messages": _MESSAGES, "tools": {HERE: None}}},
+        {"field": ("The field that holds the row's own tool definitions.", "field: functions")},
     ),
     "Split": Words(
         "`dataset.split`",

@@ -60,15 +60,16 @@ def _embedded_counter() -> TokenCounter:
     return counter
 
 
-def row_rules(provider: Provider) -> RowRules:
-    """Return what the provider takes as training rows, from its profile and the engine's limits."""
+def row_rules(provider: Provider, method: str = "supervised") -> RowRules:
+    """Return what the provider takes as training rows by a method, from its profile and the engine's limits."""
     profile = load_profile(provider.profile)
+    pairs = method == "dpo"
     if profile.family == "embedded":
         from ftspec.engine.bases import ROW_LIMIT
 
         return RowRules(
             name=profile.id,
-            formats=("chat", "completion"),
+            formats=("preference",) if pairs else ("chat", "completion"),
             roles=tuple(profile.mask.roles),
             min_rows=profile.data.min_rows,
             max_row_tokens=ROW_LIMIT,
@@ -77,6 +78,7 @@ def row_rules(provider: Provider) -> RowRules:
         )
     return RowRules(
         name=profile.id,
+        formats=("preference",) if pairs else ("chat",),
         roles=tuple(profile.mask.roles),
         min_rows=profile.data.min_rows,
         max_file_bytes=round(profile.data.max_mb * 1024 * 1024),

@@ -218,7 +218,7 @@ class _Data:
     def of(self, point: Point) -> Prepared:
         experiment = point.experiment
         counter = token_counter(experiment.provider, experiment.model)
-        rules = row_rules(experiment.provider)
+        rules = row_rules(experiment.provider, experiment.method.type)
         key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity} {rules!r}"
         if key not in self._prepared:
             prepared = prepare(

@@ -10,6 +10,8 @@ import pytest
 from ftspec.data import CharEstimate, Prepared, RowRules, prepare
 from ftspec.spec.dataset import Dataset, Weights
 
+FORMATS = ("chat", "completion", "preference")
+
 
 def write_rows(path: Path, rows: list[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +52,7 @@ class Project:
             root=self.root,
             counter=self.counter,
             cache=self.cache,
-            format=limits or RowRules(min_rows=1, advised_rows=0),
+            format=limits or RowRules(formats=FORMATS, min_rows=1, advised_rows=0),
             **more,
         )
 

@@ -73,6 +73,8 @@ class _DupKeys:
             if not source.path.endswith((".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")):
                 continue
             path = self._subject.root / source.path
+            if not path.is_file():  # a fetched source lies elsewhere
+                continue
             opener: Any = gzip.open if source.path.endswith(".gz") else open
             found: list[tuple[int, str]] = []
             with opener(path, "rb") as stream:

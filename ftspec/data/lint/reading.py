@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ftspec.data.chat import Assistant, ChatRow, CompletionRow, Message, ToolCall, User
 from ftspec.data.parts import Prepared
+from ftspec.data.preference import PreferenceRow
 
 SAMPLE_ROWS = 20_000
 SAMPLE_BYTES = 16 * 1024 * 1024
@@ -42,6 +43,7 @@ class _Item(Struct):
 
 _decode_record = msgspec.json.Decoder(Record).decode
 _decode_chat = msgspec.json.Decoder(ChatRow).decode
+_decode_preference = msgspec.json.Decoder(PreferenceRow).decode
 _decode_completion = msgspec.json.Decoder(CompletionRow).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 
@@ -103,6 +105,9 @@ def _conversation(data: bytes, part: str, row_format: str) -> ChatRow:
     if row_format == "completion":
         pair = _decode_completion(data)
         return ChatRow([User(pair.prompt), Assistant(pair.completion)])
+    if row_format == "preference":
+        answers = _decode_preference(data)
+        return ChatRow(answers.messages, answers.input.tools)
     return _decode_chat(data)
 
 

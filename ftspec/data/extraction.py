@@ -1,0 +1,66 @@
+"""`dataset.extract`: fields made of other fields by patterns, whose named groups become fields of the row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.data import template
+from ftspec.data.issues import BadRowError
+from ftspec.spec.errors import Problem, SpecError
+
+REGEX_SECONDS = 1.0
+
+
+class Extraction:
+    """The compiled patterns. Raises SpecError for a pattern that does not compile or names no group."""
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        import regex
+
+        self._patterns: list[tuple[str, Any]] = []
+        made: dict[str, str] = {}
+        problems = []
+        for field, pattern in patterns.items():
+            path = f"dataset.extract.{field}"
+            try:
+                compiled = regex.compile(pattern)
+            except regex.error as error:
+                problems.append(Problem("extract", f"the pattern does not compile: {error}", path))
+                continue
+            if not compiled.groupindex:
+                fix = "name what it finds: (?P<final>...)"
+                problems.append(Problem("extract", "the pattern has no named group", path, fix=fix))
+            for name in compiled.groupindex:
+                if name in made:
+                    problems.append(Problem("extract", f"{made[name]} makes a field {name!r} too", path))
+                made[name] = field
+            self._patterns.append((field, compiled))
+        if problems:
+            raise SpecError.many(problems)
+
+    def __call__(self, row: Mapping[str, Any], file: str, line: int) -> dict[str, Any]:
+        """Return the row with the fields that are found. Raises BadRowError where a field has another form."""
+        fields = dict(row)
+        problems: list[Problem] = []
+        for field, pattern in self._patterns:
+            value = row.get(field)
+            if field not in row or value is None:
+                problems.append(Problem("missing_field", f"no field {field} to extract from", "", file, line))
+                continue
+            try:
+                found = pattern.search(template.text_of(value), timeout=REGEX_SECONDS)
+            except TimeoutError:
+                message = f"the pattern for {field} needs more than {REGEX_SECONDS:g} s for this row"
+                fix = "make it simpler (nested repeats are slow)"
+                problems.append(Problem("regex_timeout", message, "", file, line, fix=fix))
+                continue
+            if found is None:
+                message = f"{field} does not match the pattern of dataset.extract"
+                problems.append(Problem("extract", message, "", file, line))
+                continue
+            for name, text in found.groupdict().items():
+                if name in row:
+                    problems.append(Problem("extract", f"the row has a field {name!r} already", "", file, line))
+                fields[name] = text
+        if problems:
+            raise BadRowError(problems)
+        return fields

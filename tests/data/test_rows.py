@@ -1,0 +1,179 @@
+"""How raw rows become rows that are trained on: templates, extracted fields, tools, shots, preference rows."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ftspec.data import RowRules, items, read_rows
+from ftspec.spec.dataset import Dataset
+from ftspec.spec.errors import DataError, SpecError
+
+GSM8K = {
+    "sources": [{"path": "data/rows.jsonl"}],
+    "extract": {"answer": r"(?s)^(?P<reasoning>.*)\n#### (?P<final>.+)$"},
+    "messages": [
+        {"role": "user", "content": "{{ question }}"},
+        {"role": "assistant", "content": "{{ reasoning }}", "weight": 0},
+        {"role": "assistant", "content": "{{ final }}", "weight": 1},
+    ],
+}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+def problems(project: Any, dataset: dict[str, Any]) -> list[tuple[str, int]]:
+    with pytest.raises((DataError, SpecError)) as caught:
+        project.prepare(dataset)
+    return [(p.code, p.line) for p in caught.value.problems]
+
+
+def test_named_groups_of_a_pattern_become_fields(project: Any) -> None:
+    project.rows([{"question": "1+1?", "answer": "One and one.\nSo two.\n#### 2"}])
+    done = project.prepare(GSM8K)
+    (row,) = read_rows(done.parts["train"])
+    assert [(m["role"], m["content"], m.get("weight")) for m in row["messages"]] == [
+        ("user", "1+1?", None),
+        ("assistant", "One and one.\nSo two.", 0),
+        ("assistant", "2", None),
+    ]
+    assert (done.parts["train"].messages, done.parts["train"].learned_messages) == (3, 1)
+
+
+def test_rows_of_another_form_are_told_with_their_line(project: Any) -> None:
+    project.rows(
+        [
+            {"question": "q", "answer": "no mark"},
+            {"question": "q"},
+            {"question": "q", "answer": "x\n#### 1", "final": "y"},
+        ]
+    )
+    assert problems(project, GSM8K) == [("extract", 1), ("missing_field", 2), ("extract", 3)]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"),
+    [
+        ({"a": "("}, "does not compile"),
+        ({"a": "x"}, "no named group"),
+        ({"a": "(?P<x>.)", "b": "(?P<x>.)"}, "a makes a field 'x' too"),
+    ],
+)
+def test_patterns_that_make_no_sense(project: Any, patterns: dict[str, str], words: str) -> None:
+    project.rows([{"a": "1", "b": "2"}])
+    with pytest.raises(SpecError, match=words):
+        project.prepare({**GSM8K, "extract": patterns})
+
+
+def test_a_slow_pattern_stops(project: Any) -> None:
+    project.rows([{"question": "q", "answer": "a" * 60 + "!"}])
+    assert problems(project, {**GSM8K, "extract": {"answer": "^(?P<reasoning>(a|aa)+)$"}}) == [("regex_timeout", 1)]
+
+
+def test_extract_and_row_tools_need_a_template() -> None:
+    for more in ({"extract": {"a": "(?P<x>.)"}}, {"tools": {"field": "tools"}}):
+        with pytest.raises(ValidationError, match="add dataset"):
+            Dataset.model_validate({"sources": [{"path": "x"}], **more})
+
+
+def test_a_row_brings_its_own_tools(project: Any) -> None:
+    messages = [{"role": "user", "content": "{{ q }}"}, {"role": "assistant", "content": "a"}]
+    dataset = {"messages": messages, "tools": {"field": "functions"}}
+    project.rows([{"q": "1", "functions": [TOOL]}, {"q": "2", "functions": None}, {"q": "3", "functions": []}])
+    found = [row.get("tools") for row in read_rows(project.prepare(dataset).parts["train"])]
+    assert found == [[TOOL], None, None]
+    project.rows([{"q": "1", "functions": "f"}, {"q": "2"}])
+    assert problems(project, dataset) == [("tools", 1), ("missing_field", 2)]
+
+
+def test_fixed_shots_stand_before_each_row_and_are_not_learned(project: Any) -> None:
+    shots = [
+        {"role": "system", "content": "Name the queue."},
+        {"role": "user", "content": "My card was eaten."},
+        {"role": "assistant", "content": "card", "weight": 0},
+    ]
+    messages = [*shots, {"role": "user", "content": "{{ q }}"}, {"role": "assistant", "content": "{{ a }}"}]
+    project.rows([{"q": f"question {n}", "a": "cash"} for n in range(40)])
+    done = project.prepare({"messages": messages, "split": {"test": 5}})
+    for row in read_rows(done.parts["train"]):
+        assert [m.get("weight") for m in row["messages"]] == [None, None, 0, None, None]
+    assert all(len(item["messages"]) == 4 for item in items(done.parts["test"]))
+    assert done.parts["train"].learned_messages == 35
+    assert done.overlap == 0
+
+
+ASKED = {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "x"}], "tools": [TOOL]}
+
+
+def pair(wanted: Any = "good", other: Any = "bad", **more: Any) -> dict[str, Any]:
+    return {
+        "input": ASKED,
+        "preferred_output": [{"role": "assistant", "content": wanted}],
+        "non_preferred_output": [{"role": "assistant", "content": other}],
+        **more,
+    }
+
+
+def test_preference_rows(project: Any) -> None:
+    rows = [pair(input={"messages": [{"role": "user", "content": f"question {n}"}]}, customer=n % 4) for n in range(40)]
+    project.rows(rows)
+    done = project.prepare({"split": {"test": 8, "by": "customer"}})
+    assert done.row_format == "preference"
+    assert (done.parts["train"].rows, done.parts["test"].rows) == (30, 10)
+    assert done.parts["train"].learned_messages == 60
+    first = done.parts["train"].path.read_bytes().splitlines()[0]
+    import rfc8785
+
+    assert first == rfc8785.dumps(json.loads(first))
+    assert set(json.loads(first)) == {"input", "preferred_output", "non_preferred_output"}
+    assert next(items(done.parts["test"]))["reference"] == "good"
+    assert done.references == (("good", 30),)
+    weights = [json.loads(line)["weights"] for line in done.rows.read_text().splitlines()]
+    assert set(weights) == {"011"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pair(other="good"),
+        pair(wanted=""),
+        pair(preferred_output=[]),
+        pair(preferred_output=[{"role": "assistant", "content": "a"}] * 2),
+        pair(input={"messages": [{"role": "assistant", "content": "x"}]}),
+        pair(input={"messages": []}),
+        pair(input={"messages": [{"role": "user", "content": "x", "weight": 0}]}),
+        {"input": ASKED, "preferred_completion": [], "non_preferred_completion": []},
+        {"input": ASKED, "preferred_output": []},
+    ],
+)
+def test_preference_rows_that_no_host_takes(project: Any, row: Any) -> None:
+    project.rows([pair(), row])
+    found = problems(project, {})
+    assert set(found) == {("dpo", 2)}
+
+
+def test_a_preference_row_of_another_shape_names_its_path(project: Any) -> None:
+    project.rows([pair(preferred_output=[{"role": "user", "content": "x"}])])
+    with pytest.raises(DataError, match=r"preferred_output\[0\]"):
+        project.prepare()
+
+
+def test_rows_must_have_a_format_that_is_trained_on(project: Any, make_chat: Any) -> None:
+    project.rows([pair()])
+    with pytest.raises(DataError, match="these are preference rows; by this method openai trains chat rows"):
+        project.prepare(limits=RowRules(min_rows=1))
+    project.rows([make_chat("a", "b")])
+    with pytest.raises(DataError, match="trains preference rows"):
+        project.prepare(limits=RowRules(min_rows=1, formats=("preference",)))
+
+
+def test_missing_fields_name_the_row_and_what_it_has(project: Any) -> None:
+    project.raw(b'\n\n{"question": "q", "answr": "x"}\n')
+    messages = [
+        {"role": "user", "content": "{{ question }} {{ a.b[0] }}"},
+        {"role": "assistant", "content": "{{ answer }}"},
+    ]
+    with pytest.raises(DataError) as caught:
+        project.prepare({"messages": messages})
+    assert [(p.code, p.line) for p in caught.value.problems] == [("missing_field", 3)] * 2
+    assert "the row has: question, answr" in str(caught.value)
