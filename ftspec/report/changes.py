@@ -20,7 +20,8 @@ _STYLE = {
 
 def change_lines(changes: Changes, *, colour: bool) -> Iterator[str]:
     """Yield the review: headline, runs, cost, scores, data, fields, gates."""
-    yield paint(f"{changes.base.name} → {changes.head.name}", "dim", colour) + f"   {words.headline(changes)}"
+    sides = f"from {_safe(changes.base.name)} to {_safe(changes.head.name)}"
+    yield f"{paint(sides, 'dim', colour)}   {words.headline(changes, _safe)}"
     if not changes.quiet:
         yield from _runs(changes, colour)
         yield _line("cost", words.cost(changes), colour)
@@ -30,7 +31,7 @@ def change_lines(changes: Changes, *, colour: bool) -> Iterator[str]:
     yield from _warnings(changes, colour)
     for gate in changes.gates:
         word = paint("passed", "green", colour) if gate.passed else paint("FAILED", "red", colour)
-        yield _line("gate", f"{gate.name} {word}: {_safe(gate.detail)}", colour)
+        yield _line("gate", f"{_safe(gate.name)} {word}: {_safe(gate.detail)}", colour)
 
 
 def _safe(text: str, most: int = 400) -> str:
@@ -47,6 +48,7 @@ def _runs(changes: Changes, colour: bool) -> Iterator[str]:
         return run.experiment, run.kind, run.reasons, run.rows_old, run.rows_new
 
     rows = []
+    paths = {(g.experiment, run): [field.path for field in g.fields] for g in changes.fields for run in g.runs}
     for _, group in groupby(sorted(changes.runs, key=lambda run: run.experiment), key):
         runs = list(group)
         one = runs[0]
@@ -57,7 +59,7 @@ def _runs(changes: Changes, colour: bool) -> Iterator[str]:
             [
                 f"  {paint(one.kind, _STYLE[one.kind], colour)}",
                 f"{_safe(one.experiment)} x{len(runs)}",
-                f"{words.why(one)}{renamed}",
+                f"{words.why(one, _safe, paths.get((one.experiment, one.label), ()))}{renamed}",
                 f"{words.change(one.rows_old, one.rows_new)} rows",
                 f"{learned} tokens learned",
                 labels,
@@ -69,40 +71,31 @@ def _runs(changes: Changes, colour: bool) -> Iterator[str]:
 
 
 def _scores(changes: Changes, colour: bool) -> Iterator[str]:
-    for suite in changes.suites[:50]:
-        yield _line(
-            "scores", f"{_safe(suite.suite)} of {_safe(suite.experiment)} {_safe(words.comparable(suite))}", colour
-        )
-    if not changes.suites:
-        yield _line("scores", "every suite is unchanged: old and new scores compare", colour)
-    for known in changes.known[:50]:
-        old = "not yet" if known.old is None else f"{known.old:.3f}"
-        new = "not yet" if known.new is None else f"{known.new:.3f}"
+    for sentence in list(words.scores(changes, _safe))[:50]:
+        yield _line("scores", sentence, colour)
+    told = [known for known in changes.known if not known.comparable or known.old != known.new]
+    kinds = {(run.experiment, run.label): run.kind for run in changes.runs}
+    for known in told[:50]:
+        missing = words.score_missing(known, kinds.get((known.experiment, known.run)))
+        old, new = (missing if value is None else f"{value:.3f}" for value in (known.old, known.new))
         name = f"{_safe(known.experiment)}/{_safe(known.run)} {_safe(known.suite)} {_safe(known.metric)}"
-        if known.comparable:
-            yield _line("known", f"{name}: {old} → {new}", colour)
-        else:
-            which = f"{old} by the old suite" if known.old is not None else f"{new} by the new suite"
-            yield _line("known", f"{name}: {which}, not comparable", colour)
+        yield _line("known", f"{name}: {old} → {new}", colour)
+    if len(changes.known) > len(told):
+        same = words.plural(len(changes.known) - len(told), "score")
+        yield _line("known", f"{same} on file stay as they are", colour)
 
 
 def _data(changes: Changes, colour: bool) -> Iterator[str]:
     for data in changes.data[:50]:
-        old, new = data.old, data.new
-        learned = ""
-        if new is not None:
-            before = old or new
-            learned = f"   messages learned {words.change(before.learned_messages, new.learned_messages)}"
-            learned += f"   tokens learned {words.change(before.learned_tokens, new.learned_tokens)}"
-        yield _line(
-            "data",
-            f"{_safe(data.experiment)} ({words.plural(len(data.runs), 'run')}): {words.rows(data)}{learned}",
-            colour,
-        )
+        runs = words.plural(len(data.runs), "run")
+        text = f"{_safe(data.experiment)} ({runs}): {words.rows(data, _safe)}; {words.learned(data, _safe)}"
+        yield _line("data", text, colour)
+        if places := words.places(data, _safe):
+            yield _line("", f"first: {places}", colour)
         for sample in data.samples:
-            for sign, text, style in (("-", sample.old, "red"), ("+", sample.new, "green")):
-                if text is not None:
-                    shown = paint(f"{sign} {_safe(scrubbed(text), 200)}", style, colour)
+            for sign, learned, style in (("-", sample.old, "red"), ("+", sample.new, "green")):
+                if learned is not None:
+                    shown = paint(f"{sign} {_safe(scrubbed(learned), 200)}", style, colour)
                     yield f"          {sample.kind} {_safe(sample.where)}  {shown}"
     for found in changes.overlaps:
         if found.introduced:
@@ -120,11 +113,11 @@ def _fields(changes: Changes, colour: bool) -> Iterator[str]:
             new = "nothing" if field.new is None else _safe(scrubbed(field.new), 120)
             where = paint(_safe(field.where), "dim", colour)
             values = f"{paint(old, 'red', colour)} → {paint(new, 'green', colour)}"
-            yield f"          {_safe(field.path)}: {values}   {where}"
+            yield f"          · {_safe(field.path)}: {values}   {where}"
 
 
 def _warnings(changes: Changes, colour: bool) -> Iterator[str]:
-    for notice in changes.notices:
+    for notice in (*changes.beside, *changes.notices):
         yield _line("note", _safe(notice), colour)
     for trouble in changes.troubles:
         if trouble.severity == "error":

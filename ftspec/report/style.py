@@ -15,6 +15,8 @@ def usd(value: float | None) -> str:
     """Dollars; an unknown price is `unknown`, never 0."""
     if value is None:
         return "unknown"
+    if 0 < value < 0.005:
+        return "under $0.01"
     return "$0" if value == 0 else f"${value:,.2f}"
 
 

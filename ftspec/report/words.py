@@ -1,9 +1,26 @@
-"""A review in words that need no knowledge of YAML: shared by terminal and Markdown."""
+"""A review in words that need no knowledge of YAML: shared by terminal and Markdown.
 
-from collections.abc import Iterable, Sequence
+`quote` makes a name of unknown origin harmless where it is written: a code span in Markdown, escapes on a terminal.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ftspec.report.style import usd
-from ftspec.workflows.changes import Changes, Data, Overlap, Run, Suite, total
+from ftspec.workflows.changes import Changes, Data, Kind, Known, Overlap, Run, Suite, Totals, total
+
+Quote = Callable[[str], str]
+
+# Reasons that are words of ours; any other comes out of the plan and is quoted.
+_REASONS = frozenset(
+    ("data", "weights", "epochs", "batch size", "learning rate", "model", "seed", "method", "provider", "tags")
+)
+_POLICIES = {
+    "assistant": "every assistant message",
+    "last_assistant_message": "only the last assistant message",
+    "last_assistant_turn": "only the assistant messages after the last user message",
+    "all_messages": "every message",
+    "from_data": "what the rows' own weights say",
+}
 
 
 def plural(count: int, word: str) -> str:
@@ -19,31 +36,45 @@ def listed(items: Sequence[str], most: int = 3) -> str:
 
 def counts(changes: Changes) -> str:
     """Return how many runs are what; what there is none of is left out."""
-    names = (
+    names: tuple[tuple[Kind, str], ...] = (
         ("new", "new"),
         ("removed", "removed"),
         ("retrain", "to retrain"),
         ("re-score", "only to score again"),
-        ("metadata", "with changed settings only"),
+        ("metadata", "with other settings only, nothing to do"),
         ("renamed", "renamed"),
     )
-    found = [(len(changes.of_kind(kind)), words) for kind, words in names]  # type: ignore[arg-type]
+    found = [(len(changes.of_kind(kind)), words) for kind, words in names]
     parts = [f"{count:,} {words}" for count, words in found if count]
     if changes.unchanged:
         parts.append(f"{changes.unchanged:,} unchanged")
-    return ", ".join(parts) or "none changed"
+    return ", ".join(parts)
 
 
-def headline(changes: Changes) -> str:
-    """Return one line: runs to train with their price, and whether old scores compare."""
+def headline(changes: Changes, quote: Quote = str) -> str:
+    """Return one line: runs to train with their price, whether old scores compare, what failed."""
     training = changes.to_train
     if changes.quiet:
-        return "no semantic change: every run, its data and its evals stay the same"
-    parts = [f"{plural(len(training), 'run')} to train ({price(training)})" if training else "nothing to train"]
-    parts.append(counts(changes))
-    changed = [suite for suite in changes.suites if suite.kind == "changed"]
+        return "no semantic change: nothing to train or to score, no row learned otherwise, old and new scores compare"
+    broken = len({trouble.experiment for trouble in changes.broken})
+    parts = []
+    if broken:
+        does, they = ("does", "it trains") if broken == 1 else ("do", "they train")
+        parts.append(f"{plural(broken, 'experiment')} {does} not compose: what {they} is unknown")
+    if training:
+        parts.append(f"{plural(len(training), 'run')} to train ({price(training)})")
+    elif not broken or changes.runs:
+        parts.append("nothing to train")
+    if changes.runs:
+        parts.append(counts(changes))
+    changed = {suite.suite for suite in changes.suites if suite.kind == "changed"}
     if changed:
-        parts.append(f"old scores no longer compare on {plural(len({s.suite for s in changed}), 'eval suite')}")
+        parts.append(f"old scores no longer compare on {plural(len(changed), 'eval suite')}")
+    if changes.new_scores:
+        parts.append(f"{plural(len(changes.new_scores), 'new score')} on file")
+    if changes.failed_gates:
+        parts.append(f"{plural(len(changes.failed_gates), 'gate')} failed")
+    parts += [f"{quote(text.partition(' changed')[0])} changed" for text in changes.beside[:3]]
     return " · ".join(parts)
 
 
@@ -57,64 +88,130 @@ def price(runs: Iterable[Run]) -> str:
     return "price unknown" if not some else f"more than {usd(some)}, some prices unknown"
 
 
+def asked(answers: int, dollars: float | None) -> str:
+    """Return answers that a model must give, with their price."""
+    return f"{plural(answers, 'answer')} ({bill(dollars)})"
+
+
+def bill(dollars: float | None) -> str:
+    """Return a price as a remark."""
+    return "price unknown" if dollars is None else usd(dollars) if dollars else "free"
+
+
 def cost(changes: Changes) -> str:
-    """Return old against new: training all runs of the changed experiments, and what this change makes necessary."""
+    """Return what this change makes necessary, and old against new for all runs of the experiments it touches."""
+    if not changes.runs:
+        return "unknown until it composes" if changes.broken else "nothing: no run is to train or to score"
+    training = changes.to_train
+    parts = [f"training ({bill(total(r.usd_new for r in training))})" if training else "no training"]
+    answers = sum(run.answers for run in changes.runs)
+    if answers:
+        parts.append(f"{asked(answers, total(r.usd_answers for r in changes.runs if r.answers))} of its runs to score")
+    again = [suite for suite in changes.suites if suite.answers]
+    if again:
+        known = total(suite.usd for suite in again)
+        parts.append(f"{asked(sum(suite.answers for suite in again), known)} of baselines to score")
     old = total(experiment.usd_all_old for experiment in changes.experiments)
     new = total(experiment.usd_all_new for experiment in changes.experiments)
-    text = f"training what is new or changed: {usd(changes.usd) if changes.to_train else '$0'}"
-    text += f"; training every run of the changed experiments from nothing: {usd(old)} before, {usd(new)} after"
-    answers = [suite for suite in changes.suites if suite.answers]
-    if answers:
-        text += f"; scoring baselines again: {plural(sum(s.answers for s in answers), 'answer')}, "
-        text += usd(total(suite.usd for suite in answers))
-    return text
+    whole = f"to train all runs of the changed experiments costs {usd(old)} before, {usd(new)} after"
+    return f"this change needs {', '.join(parts)}; {whole}"
 
 
-def scores(changes: Changes) -> list[str]:
-    """Return what is to be said about old scores: one sentence a suite that changed."""
-    return [comparable(suite) for suite in changes.suites]
+def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
+    """Yield whether old and new scores compare: one sentence for each suite that changed, one for the others."""
+    for suite in changes.suites:
+        yield f"{quote(suite.suite)} of {quote(suite.experiment)} {comparable(suite, quote)}"
+    touched = {suite.suite for suite in changes.suites}
+    others = dict.fromkeys(name for e in changes.experiments for name in e.suites if name not in touched)
+    kinds = {run.kind for run in changes.runs}
+    if changes.broken and not changes.runs:
+        yield "unknown until it composes"
+    elif kinds and kinds <= {"removed"} and not changes.unchanged:
+        yield "the removed runs are planned no more; what they scored stays in the history of git"
+    elif kinds and kinds <= {"new"} and not any(e.runs_old for e in changes.experiments):
+        yield "there are none: every run here is new"
+    elif touched and others:
+        yield f"{listed([quote(name) for name in others], 6)} did not change: those scores compare"
+    elif not touched:
+        yield "old and new scores compare: no suite changed"
 
 
-def comparable(suite: Suite) -> str:
+def comparable(suite: Suite, quote: Quote = str) -> str:
     """Return whether old and new scores of a suite compare, and why not."""
     if suite.kind == "new":
         return f"is new in {plural(suite.runs, 'run')}: there is nothing to compare with"
     if suite.kind == "removed":
         return f"is gone from {plural(suite.runs, 'run')}: they are no longer measured by it"
-    items = f"; items {suite.items_old:,} before, {suite.items_new:,} after"
-    because = "; ".join(suite.causes) + items
-    return f"changed in {plural(suite.runs, 'run')}: old and new scores are not comparable ({because})"
+    causes = ", ".join(quote(cause) for cause in suite.causes[:8]) or "its cause is not in the lock"
+    items = f"items {change(suite.items_old, suite.items_new)}"
+    where = plural(suite.runs, "run")
+    return f"changed in {where} ({causes}; {items}): scores from before and after do not compare"
 
 
-def rows(data: Data) -> str:
+def no_data(changes: Changes) -> str:
+    """Return what is to be said where no data set changed."""
+    if changes.broken and not changes.runs:
+        return "unknown until it composes"
+    if changes.runs and all(run.kind == "removed" for run in changes.runs) and not changes.unchanged:
+        return "what the removed runs learned is learned no more"
+    return "no row and no learned word changes"
+
+
+def learned(data: Data, quote: Quote = str) -> str:
+    """Return which words a data set teaches, old against new."""
+    if data.new is None:
+        return "no longer used"
+    if data.old is None:
+        share = f"{data.new.learned_tokens:,} of {data.new.tokens:,} tokens"
+        return f"{data.new.rows:,} train rows, {share} are learned: {policy(data.new, quote)}"
+    text = f"in training, messages learned {change(data.old.learned_messages, data.new.learned_messages)}, "
+    text += f"tokens learned {change(data.old.learned_tokens, data.new.learned_tokens)}"
+    if data.old.policy != data.new.policy:
+        return f"{text}; learned was {policy(data.old, quote)}, now {policy(data.new, quote)}"
+    return f"{text}: {policy(data.new, quote)}, as before"
+
+
+def policy(totals: Totals, quote: Quote = str) -> str:
+    """Return a weight policy as words, with its name."""
+    name, plus, rules = totals.policy.partition(" + ")
+    words = _POLICIES.get(name, "")
+    more = f" with {rules}" if plus else ""
+    return f"{words}{more} ({quote(totals.policy)})" if words else quote(totals.policy)
+
+
+def rows(data: Data, quote: Quote = str) -> str:
     """Return what happened to the rows of a data set."""
     if data.rows is None:
-        return data.note or ("no rows to compare with" if data.old is None else "the rows are the same")
+        if data.note:
+            return quote(data.note)
+        return "new here, nothing to compare with" if data.old is None else "the same rows"
     r = data.rows
-    parts = [f"{n:,} {word}" for n, word in ((r.added, "added"), (r.removed, "removed")) if n]
-    if r.edited:
-        kinds = [
-            f"{n:,} {w}"
-            for n, w in (
-                (r.edited_answer, "in the conversation"),
-                (r.edited_system, "in the instructions"),
-                (r.edited_tools, "in the tools"),
-            )
-            if n
-        ]
-        parts.append(f"{r.edited:,} edited" + (f" ({', '.join(kinds)})" if kinds else ""))
-    if r.reweighted:
-        parts.append(
-            f"{r.reweighted:,} re-weighted only "
-            f"(messages newly learned: {r.learned_more:,}, no longer: {r.learned_less:,})"
-        )
-    if r.moved:
-        parts.append(f"{r.moved:,} moved between train and validation")
+    kinds = ((r.edited_answer, "conversation"), (r.edited_system, "instructions"), (r.edited_tools, "tools"))
+    where = ", ".join(f"{n:,} in the {w}" for n, w in kinds if n)
+    turned = f"messages newly learned: {r.learned_more:,}, no longer learned: {r.learned_less:,}, validation included"
+    found = (
+        (r.added, "added"),
+        (r.removed, "removed"),
+        (r.edited, f"edited ({where})" if where else "edited"),
+        (r.reweighted, f"with other weights only ({turned})"),
+        (r.moved, "moved between train and validation"),
+        (r.without_target, "with nothing to learn"),
+    )
+    counted = [(count, word) for count, word in found if count]
+    parts = [f"{count:,} {word}" for count, word in counted[1:]]
+    if counted:
+        parts.insert(0, f"{plural(counted[0][0], 'row')} {counted[0][1]}")
     if r.reordered:
-        parts.append("rows reordered")
-    if r.without_target:
-        parts.append(f"{r.without_target:,} rows with nothing to learn")
+        parts.append("rows in another order")
     return ", ".join(parts) or "the same rows"
+
+
+def places(data: Data, quote: Quote = str) -> str:
+    """Return where the first changed rows of each kind stand, empty where nobody can look."""
+    kinds: dict[str, list[str]] = {}
+    for sample in data.samples:
+        kinds.setdefault("re-weighted" if sample.kind == "reweighted" else sample.kind, []).append(quote(sample.where))
+    return "; ".join(f"{kind} {', '.join(where)}" for kind, where in kinds.items())
 
 
 def change(old: int | None, new: int | None) -> str:
@@ -126,37 +223,53 @@ def change(old: int | None, new: int | None) -> str:
 
 
 def dollars(old: float | None, new: float | None, kind: str) -> str:
-    """Return the price of a run, old against new."""
+    """Return the price of training a run, old against new."""
+    before, after = usd(old), usd(new)
     if kind == "new":
-        return f"+{usd(new)}" if new else usd(new)
+        return f"+{after}" if new else after
     if kind == "removed":
-        return f"-{usd(old)}" if old else usd(old)
+        return f"-{before}" if old else before
     if kind in ("re-score", "metadata", "renamed"):
         return "$0"
-    return usd(new) if old == new else f"{usd(old)} → {usd(new)}"
+    return after if before == after else f"{before} → {after}"
 
 
-def why(run: Run) -> str:
-    """Return what becomes of a run and why; names of suites are not in it."""
-    reasons = listed([reason for reason in run.reasons if not reason.startswith("eval ")], 6)
-    evals = [reason.removeprefix("eval ") for reason in run.reasons if reason.startswith("eval ")]
-    also = f", and score again ({plural(len(evals), 'suite')} changed)" if evals else ""
+def why(run: Run, quote: Quote = str, paths: Sequence[str] = ()) -> str:
+    """Return what becomes of a run and why; names of suites are not in it. `paths` are the fields that changed."""
+    given = paths if run.kind == "metadata" and paths else run.reasons
+    told = [reason for reason in given if not reason.startswith("eval ")]
+    named = [reason if reason in _REASONS else quote(reason) for reason in told]
+    reasons = listed(named, 6)
+    evals = sum(reason.startswith("eval ") for reason in run.reasons)
+    also = f", and score again ({plural(evals, 'suite')} changed)" if evals else ""
+    same = f"; {quote(run.same_training)} trains the same, so it costs nothing" if run.same_training else ""
+    verdicts = "; comparisons are made anew from stored scores, without a call" if run.verdicts else ""
     return {
-        "new": "new: to be trained",
+        "new": f"new: to be trained{same}",
         "removed": "removed: no longer planned",
-        "retrain": f"retrain: {reasons} changed{also}",
-        "re-score": f"score again, no training: {plural(len(evals), 'suite')} changed",
-        "metadata": f"no training, no scoring: {reasons} changed"
-        + ("; verdicts recomputed, 0 calls" if run.verdicts else ""),
+        "retrain": f"train again: {reasons} changed{also}{same}",
+        "re-score": f"score again, no training: {plural(evals, 'suite')} changed",
+        "metadata": f"nothing to do: {reasons} changed, which changes neither weights nor answers{verdicts}",
         "renamed": f"renamed, same training{also}",
     }[run.kind]
+
+
+def score_missing(known: Known, kind: str | None) -> str:
+    """Return why a score has no partner in its row."""
+    if not known.comparable:
+        return "not comparable"
+    if known.new is not None:
+        return "none"
+    return {"removed": "run removed", "retrain": "after training", "new": "after training"}.get(
+        kind or "", "after scoring"
+    )
 
 
 def overlap(found: Overlap) -> str:
     """Return how train rows repeat items."""
     levels = (
-        (found.same_prompt, "the same conversation"),
-        (found.same_turn, "the same last user message"),
-        (found.alike, "the same but for case and signs"),
+        (found.same_prompt, "with the same conversation"),
+        (found.same_turn, "with the same last user message"),
+        (found.alike, "with the same but for case and signs"),
     )
     return ", ".join(f"{count:,} {words}" for count, words in levels if count)

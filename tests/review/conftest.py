@@ -236,6 +236,10 @@ class Team:
         finally:
             os.chdir(before)
 
+    def score(self, name: str, values: dict[str, float]) -> None:
+        """Write scores on file."""
+        write_scores(self.root, name, values)
+
     def diff(self, head: str, base: str = "main", **options: Any) -> Changes:
         """`ftspec diff BASE HEAD`."""
         return diff(Project(self.root), base, head, Options(**options))

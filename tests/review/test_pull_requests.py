@@ -213,8 +213,7 @@ def typo(team: Any) -> None:
 @case("28-scores-by-the-bot")
 def scores_by_the_bot(team: Any) -> None:
     """What the job on main commits after a run: only scores on file."""
-    path = "experiments/triage.results.json"
-    team.edit(path, ('"value":0.84', '"value":0.9'))
+    team.score("triage", {"queue": 0.9})
 
 
 @case("29-comments-and-layout")

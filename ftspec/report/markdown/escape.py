@@ -15,7 +15,9 @@ def visible(text: str) -> str:
 
     `##[` is escaped since runners of CI obey it anywhere in a log (`##[add-mask]`).
     """
-    return "".join(_shown(character) for character in text).replace("##[", "\\x23\\x23[")
+    if not text.isprintable():
+        text = "".join(_shown(character) for character in text)
+    return text.replace("##[", "\\x23\\x23[")
 
 
 def _shown(character: str) -> str:
@@ -36,7 +38,7 @@ def shorten(text: str, most: int) -> str:
 
 def code(text: str, most: int = 100) -> str:
     """Return an inline code span, in which nothing is a mention, a reference, a link or HTML."""
-    inner = shorten(visible(text), most).replace("|", "\\|")
+    inner = shorten(visible(text[: most + 1]), most).replace("|", "\\|")
     if not inner.strip():
         return "(empty)"
     longest = max(map(len, _RUNS.findall(inner)), default=0)
@@ -47,7 +49,7 @@ def code(text: str, most: int = 100) -> str:
 
 def fenced(lines: list[str], language: str = "", most: int = 400) -> list[str]:
     """Return a fenced block whose fence is longer than any run of backticks inside."""
-    inner = [shorten(visible(line), most) for line in lines]
+    inner = [shorten(visible(line[: most + 1]), most) for line in lines]
     longest = max((len(run) for line in inner for run in _RUNS.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}{language}", *inner, fence]
@@ -55,11 +57,11 @@ def fenced(lines: list[str], language: str = "", most: int = 400) -> list[str]:
 
 _SECRET = re.compile(
     r"(sk-[A-Za-z0-9_-]{8,}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}|xox[abpr]-[A-Za-z0-9-]{10,}"
-    r"|hf_[A-Za-z0-9]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"|(?i:bearer|password|passwd|api[_-]?key|secret|token)\s*[:=]\s*\S+|[\w.+-]+@[\w-]+\.[\w.]+)"
+    r"|hf_[A-Za-z0-9]{20,}|eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_.-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|(?i:bearer|password|passwd|api[_-]?key|secret|token)\s*[:=]\s*\S+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+)"
 )
 
 
-def scrubbed(text: str) -> str:
-    """Replace what looks like a key, a token or an address."""
-    return _SECRET.sub("[removed]", text)
+def scrubbed(text: str, most: int = 2000) -> str:
+    """Return the beginning of a text without what looks like a key, a token or an address."""
+    return _SECRET.sub("[removed]", shorten(text, most))
