@@ -25,6 +25,7 @@ FIRST_DAY = {
 MORE = {
     "new": "an experiment from a data file, an OpenAI job, an axolotl file or a Hydra overlay",
     "compose": "the resolved experiment; --where names file and line of each value",
+    "data": "conversations with what is learned, sums, overlap, failing items",
     "report": "one HTML page of an experiment: scores, curves, flips, data, provenance",
     "compare": "two runs or arms item by item: paired difference, verdict, flips",
     "pick": "the winner by the declared rule, and how sure the choice is",

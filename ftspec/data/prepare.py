@@ -27,7 +27,7 @@ from ftspec.spec.dataset import Dataset, Source, Weights
 from ftspec.spec.errors import DataError, Problem, SpecError, StorageError
 
 # Raise it when the same inputs give other bytes or errors: cached results of older versions are then ignored.
-CONTRACT = 2
+CONTRACT = 3
 
 
 def prepare(

@@ -6,6 +6,7 @@ weight policy costs little more than copying bytes.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,11 @@ class Plan:
     patch: tuple[tuple[int, bytes], ...]
     wrong: tuple[str, str, str, str] | None = None
     uses: int = 0
+
+    @cached_property
+    def by(self) -> str:
+        """Who decided each message, as the start of a record: a rule's number, -1 the data, -2 the preset."""
+        return "" if self.decision.by is None else f'"by":{self.decision.by},'.replace(" ", "")
 
 
 @dataclass
@@ -138,8 +144,9 @@ class Rendering:
             key = 2 * KEY * row
             yield (
                 row,
-                f'{{"i":{writer.rows - 1},"learned":{learned},"line":{index.line[row]},"n_messages":{end - first},'
-                f'"part":"{writer.role}","prompt":"{prompts[key : key + 16]}","row":"{keys[key : key + 16]}",'
+                f'{{{plan.by}"i":{writer.rows - 1},"learned":{learned},"line":{index.line[row]},'
+                f'"n_messages":{end - first},"part":"{writer.role}",'
+                f'"prompt":"{prompts[key : key + 16]}","row":"{keys[key : key + 16]}",'
                 f'"source":{sources[index.source[row]]},"tokens":{tokens},"weights":"{plan.decision.mask}"}}\n',
             )
 

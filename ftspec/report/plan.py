@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ftspec.evals.statistics.detectable import items_needed, smallest_difference
+from ftspec.report.proof import chosen, proof_lines
 from ftspec.report.style import columns, duration, paint, usd
 from ftspec.workflows.plan import Plan, PlannedRun
 
@@ -12,10 +13,12 @@ ASSUMED_DISCORDANT = 0.2
 
 
 def plan_lines(plan: Plan, *, colour: bool) -> Iterator[str]:
-    """Yield the summary: head, data, sweep, proof."""
+    """Yield the summary: head, data with the proof table of a weight policy, sweep, proof."""
     first = plan.runs[0]
     yield _head(plan, first, colour)
     yield f"{paint('data', 'dim', colour)}    {_data(plan, first)}"
+    if chosen(first.prepared.proof):
+        yield from (f"        {line}" for line in proof_lines(first.prepared.proof, colour=colour))
     if plan.composed.swept:
         yield f"{paint('sweep', 'dim', colour)}   {_sweep(plan)}"
     for line in _proof(plan):

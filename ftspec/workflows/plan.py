@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftspec.compose import Composed, Point, Project, load
-from ftspec.data import Prepared, prepare
+from ftspec.data import Prepared
 from ftspec.evals.suites import ResolvedSuite, projection, resolve
 from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
@@ -21,9 +21,10 @@ from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.workflows.aliases import aliases_of
-from ftspec.workflows.identity import Identity, engine_identity, row_rules, token_counter
+from ftspec.workflows.identity import Identity, engine_identity
 from ftspec.workflows.linting import lint_data, lint_suite
 from ftspec.workflows.placing import place
+from ftspec.workflows.prepared import facts_of, prepare_data
 
 Action = Literal["train", "reuse", "score"]
 _PART_ROLES = {"test": "test", "validation": "valid"}
@@ -217,18 +218,10 @@ class _Data:
 
     def of(self, point: Point) -> Prepared:
         experiment = point.experiment
-        counter = token_counter(experiment.provider, experiment.model)
-        rules = row_rules(experiment.provider, experiment.method.type)
+        counter, rules = facts_of(experiment)
         key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity} {rules!r}"
         if key not in self._prepared:
-            prepared = prepare(
-                experiment.dataset,
-                experiment.weights,
-                root=self._project.root,
-                counter=counter,
-                cache=self._project.cache,
-                format=rules,
-            )
+            prepared = prepare_data(self._project, experiment)
             self.problems += prepared.problems
             self.problems += lint_data(prepared, experiment, rules, self._project.root, self._project.cache)
             self._prepared[key] = prepared

@@ -231,7 +231,7 @@ EVAL_OVERLAP = Lint(
     source="Sainz et al. 2023, NLP Evaluation in Trouble: On the Need to Measure Data Contamination",
     check=None,
     found_by="ftspec.workflows.linting",
-    fix="remove the rows, or the items",
+    fix="remove the rows, or the items: `ftspec data overlap` lists the lines",
 )
 
 EVAL_PROMPT = Lint(

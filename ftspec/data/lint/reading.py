@@ -21,7 +21,7 @@ _BUFFER = 1 << 20
 
 
 class Record(Struct, gc=False):
-    """What `rows.jsonl` says of one row."""
+    """What `rows.jsonl` says of one row; `by` names who decided each message, None where the preset decided all."""
 
     i: int
     line: int
@@ -30,6 +30,9 @@ class Record(Struct, gc=False):
     row: str
     source: str
     weights: str
+    tokens: int = 0
+    learned: int = 0
+    by: list[int] | None = None
 
 
 class _Item(Struct):
@@ -61,9 +64,10 @@ class Row:
     A completion row is a user and an assistant message; so is an item of the test part, with its reference.
     """
 
-    __slots__ = ("_chat", "data", "key", "line", "mask", "part", "prompt", "row_format", "source")
+    __slots__ = ("_chat", "data", "key", "line", "mask", "part", "prompt", "record", "row_format", "source")
 
     def __init__(self, record: Record, data: bytes, row_format: str) -> None:
+        self.record = record
         self.part, self.source, self.line = record.part, record.source, record.line
         self.key, self.prompt, self.mask = record.row, record.prompt, record.weights
         self.data, self.row_format = data, row_format
