@@ -35,6 +35,12 @@ ROW_RULES = _rules(
     ("keys", "an unknown key", "rows, messages and calls hold the keys of the format and nothing else", _FORMAT),
     ("role", "an unknown role", "system, developer, user, assistant or tool", _FORMAT),
     ("content", "a content of the wrong type", "a string or a list of parts; absent only beside calls", _FORMAT),
+    (
+        "dpo",
+        "a preference row that cannot be trained on",
+        "one assistant text on each side, the two differ, and the input ends with a user message",
+        'OpenAI, guide "Direct preference optimization"',
+    ),
     ("vision", "images where none may be", "images stand in user messages, at providers that take them", _GUIDE),
     ("format", "rows of two formats", "all rows of a data set have one format, one that the provider takes", _GUIDE),
     ("assistant", "no assistant message", "there must be something to learn", _GUIDE),
