@@ -72,7 +72,7 @@ async def run_async(
     report = await execute(made, options or RunOptions(), emit)
     after = made if made.nothing_to_do else make_plan(made.project, made.name, made.composed.overrides)
     results = collect(after)
-    return replace(results, outcomes=report.outcomes, saved=write_lock(after, results))
+    return replace(results, outcomes=report.outcomes, saved=write_lock(after, results), unsent=report.unsent)
 
 
 def run(

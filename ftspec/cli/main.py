@@ -33,7 +33,7 @@ MORE = {
     "diff": "what changed between two git revisions: runs, cost, data, evals",
     "comment": "post a plan as one comment on its pull request, on GitHub or GitLab",
     "verify": "is every sealed file still what it was",
-    "runs": "move runs: pack and unpack one file",
+    "runs": "move runs: one file, or the store that the team shares",
     "reproduce": "do a run again and say whether the result is the same, or why not",
     "doctor": "environment, keys, providers and their dates",
     "schema": "JSON Schemas, so that an editor completes and checks experiments",

@@ -72,13 +72,20 @@ def command(
         for outcome in results.failed:
             for line in problem_lines(outcome.problems, colour=err_colour()):
                 click.echo(f"{outcome.label}: {line}", err=True)
+        for line in problem_lines(results.unsent, colour=err_colour()):
+            click.echo(line, err=True)
         return results
 
     finished = of_each(targets, done)
     if as_json:
-        shown = [r.to_json() | {"outcomes": {o.label: o.outcome for o in r.outcomes}} for r in finished]
+        shown = [_json(results) for results in finished]
         echo_json(shown[0] if len(shown) == 1 else {"schema": 1, "experiments": shown})
-    return Exit.PARKED if any(results.failed for results in finished) else Exit.OK
+    return Exit.PARKED if any(results.failed or results.unsent for results in finished) else Exit.OK
+
+
+def _json(results: "Results") -> dict[str, Any]:
+    outcomes = {outcome.label: outcome.outcome for outcome in results.outcomes}
+    return results.to_json() | {"outcomes": outcomes, "unsent": [problem.to_json() for problem in results.unsent]}
 
 
 def _show(target: Target, plan: "Plan", results: "Results") -> None:

@@ -1,11 +1,11 @@
-"""`ftspec runs`: pack runs into one file, unpack them elsewhere."""
+"""`ftspec runs`: move runs, as one file or through the store that a team shares."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.arguments import complete_words, current_project, echo_json, json_option
 from ftspec.cli.terminal import err_colour, out_colour
 
 if TYPE_CHECKING:
@@ -58,6 +58,52 @@ def unpack(file: Path, max_bytes: int | None, as_json: bool) -> None:
     _tell(done.admitted)
 
 
+@command.command(help="Push what is sealed and the store lacks: everything, or RUN (a label, a digest, an experiment).")
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.option("--to", "address", metavar="STORE", help="A folder or a URL; default the experiment's `store:`.")
+@json_option
+def push(names: tuple[str, ...], address: str | None, as_json: bool) -> int:
+    """Push and say what was sent."""
+    from ftspec.spec.errors import Exit
+    from ftspec.workflows.sharing import push_runs
+
+    done = push_runs(current_project(), names, address, _silent if as_json else click.echo)
+    if as_json:
+        echo_json(done.to_json())
+    else:
+        _warn(done.left)
+        click.echo(f"{len(done.sent)} sent ({done.bytes:,} bytes), {len(done.held)} there already")
+    return Exit.PARKED if done.left else Exit.OK
+
+
+@command.command(help="Pull runs that are not here, verified: of every experiment, or of EXPERIMENT.")
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=complete_words)
+@click.option("--from", "address", metavar="STORE", help="A folder or a URL; default the experiment's `store:`.")
+@json_option
+def pull(experiments: tuple[str, ...], address: str | None, as_json: bool) -> int:
+    """Pull and say what came in."""
+    from ftspec.spec.errors import Exit
+    from ftspec.workflows.sharing import pull_runs
+
+    done = pull_runs(current_project(), experiments, address, _silent if as_json else _line)
+    if as_json:
+        echo_json(done.to_json())
+    else:
+        _warn(done.refused)
+        _count(done.admitted)
+    return Exit.STALE if done.refused else Exit.OK
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _line(line: str) -> None:
+    from ftspec.report.problems import visible
+
+    click.echo(visible(line))
+
+
 def _warn(problems: "Iterable[Problem]") -> None:
     from ftspec.report.problems import problem_lines
 
@@ -75,5 +121,11 @@ def _tell(admitted: "Iterable[Admitted]") -> None:
         note = f"   {visible(one.note)}" if one.note else ""
         colour = {"new": "green", "apart": "yellow"}.get(one.how, "dim")
         click.echo(f"{paint(one.how.ljust(6), colour, out_colour())} {visible(one.folder)}{note}")
-    counts = {how: sum(one.how == how for one in everything) for how in ("new", "here", "apart")}
+    _count(everything)
+
+
+def _count(admitted: "Iterable[Admitted]") -> None:
+    from collections import Counter
+
+    counts = Counter(one.how for one in admitted)
     click.echo(f"{counts['new']} new, {counts['here']} here already, {counts['apart']} kept apart")

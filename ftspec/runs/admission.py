@@ -6,7 +6,7 @@ commit, say) cannot share a folder with the own one, since its seals cover that 
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,14 +93,12 @@ def _admit_run(run: RunDirectory, runs: Path) -> Iterator[Admitted]:
             if here is None:
                 yield Admitted(folder, "apart", "its training is not here")
             else:
-                yield from _add_scores(run, here, runs, {})
+                yield from _add_scores(run, here, runs)
         elif here is None or not (here.attempts() or _explained(run) == _explained(here)):
             yield from _admit_whole(run, here, runs)
         elif _explained(run) == _explained(here):
-            admitted: list[Admitted] = []
-            numbers = dict(_add_attempts(run, here, admitted))
-            yield from admitted
-            yield from _add_scores(run, here, runs, numbers)
+            yield from _add_attempts(run, here)
+            yield from _add_scores(run, here, runs)
         else:
             yield Admitted(folder, "apart", _why(run, here))
 
@@ -122,33 +120,33 @@ def _admit_whole(run: RunDirectory, planned: RunDirectory | None, runs: Path) ->
     yield from (Admitted(_place(run, part), "new") for part in parts)
 
 
-def _add_attempts(run: RunDirectory, here: RunDirectory, admitted: list[Admitted]) -> Iterator[tuple[int, int]]:
-    """Add the attempts that are not here, by their seal, under the next free number; yield old and new numbers."""
+def _add_attempts(run: RunDirectory, here: RunDirectory) -> Iterator[Admitted]:
+    """Add the attempts that are not here, by their seal, under the next free number."""
     known = _by_seal(here)
     for attempt in run.attempts():
         number = known.get(seal_digest(attempt.path))
+        how: How = "new" if number is None else "here"
         if number is None:
             taken = {other.number for other in here.attempts()}
             number = attempt.number if attempt.number not in taken else max(taken) + 1
             move_folder(attempt.path, here.path / "attempts" / f"{number:03d}")
-            admitted.append(Admitted(_place(here, f"attempts/{number:03d}"), "new"))
-        else:
-            admitted.append(Admitted(_place(here, f"attempts/{number:03d}"), "here"))
-        yield attempt.number, number
+        yield Admitted(_place(here, f"attempts/{number:03d}"), how)
     _point_latest(here)
 
 
-def _add_scores(run: RunDirectory, here: RunDirectory, runs: Path, numbers: Mapping[int, int]) -> Iterator[Admitted]:
-    """Put scores beside the attempt they are of: the one they name by its seal, else by the number it came with."""
-    known = _by_seal(here)
+def _add_scores(run: RunDirectory, here: RunDirectory, runs: Path) -> Iterator[Admitted]:
+    """Put scores beside the attempt they are of, whatever its number is here."""
+    by_seal = _by_seal(here)
+    by_model = {a.results.get("model"): a.number for a in here.attempts() if a.sealed}
     for folder in _subfolders(run.path / "evals"):
-        suite, digest, *rest = folder.name.split(".")
-        scored = read_json(folder / "scores.json").get("attempt")
-        number = known.get(scored) if scored else numbers.get(int(rest[0]) if rest else 1)
+        scores = read_json(folder / "scores.json")
+        number = by_seal.get(scores.get("attempt"))
+        if number is None:  # scores of the first weeks name no seal, but the tuned model
+            number = next((by_model[arm["model"]] for arm in scores["arms"].values() if arm["model"] in by_model), None)
         if number is None:
             yield Admitted(_place(run, f"evals/{folder.name}"), "apart", "the attempt that it scores is not here")
             continue
-        name = f"{suite}.{digest}" if number == 1 else f"{suite}.{digest}.{number:03d}"
+        name = ".".join(folder.name.split(".")[:2]) + ("" if number == 1 else f".{number:03d}")
         yield _admit_folder(folder, here.path / "evals" / name, runs)
 
 

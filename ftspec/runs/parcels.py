@@ -40,9 +40,8 @@ class Parcel:
 
     @property
     def name(self) -> str:
-        """Its name in a store: folder and seal, so that equal parcels have equal names wherever they come from."""
-        experiment, run, *part = self.folder.split("/")
-        return f"runs/{experiment}/{run}/{'.'.join(part)}.{self.seal[:12]}.tar"
+        """Its name in a store."""
+        return parcel_name(self.folder, self.seal)
 
 
 def blob_path(sha256: str) -> str:
@@ -81,6 +80,25 @@ def baseline_parcels(runs: Path, experiment: str) -> Iterator[Parcel]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if is_sealed(path) and not path.name.startswith("."):
             yield _sealed_parcel(runs, path, {})
+
+
+def sealed_folders(runs: Path, within: Path | None = None) -> Iterator[Path]:
+    """Yield every sealed folder below `runs`, or of one run or one experiment's baselines, by its name alone."""
+    patterns: tuple[str, ...]
+    if within is None:
+        patterns, top = ("[!.]*/[!.]*/attempts/*", "[!.]*/[!.]*/evals/*", "[!.]*/baselines/*"), runs
+    else:
+        patterns, top = ("*",) if within.name == "baselines" else ("attempts/*", "evals/*"), within
+    for pattern in patterns:
+        for path in top.glob(pattern):
+            if is_sealed(path) and not path.name.startswith("."):
+                yield path
+
+
+def parcel_name(folder: str, seal: str) -> str:
+    """Return a parcel's name in a store: folder and seal, so that equal parcels have equal names everywhere."""
+    experiment, run, *part = folder.split("/")
+    return f"runs/{experiment}/{run}/{'.'.join(part)}.{seal[:12]}.tar"
 
 
 def _parcel(run: RunDirectory, folder: Path, blobs: set[str]) -> Parcel:

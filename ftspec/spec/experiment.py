@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from ftspec.spec.dataset import Dataset, Weights
 from ftspec.spec.lint import Lint
 from ftspec.spec.model import Auto, EnvRef, Strict, Text
+from ftspec.spec.stores import split_address
 from ftspec.spec.suite import Arm, Name, Suite
 from ftspec.spec.sweep import Sweep
 
@@ -62,7 +63,14 @@ def _refuse(reason: str) -> BeforeValidator:
 
 NoJudge = Annotated[None, _refuse("no grader asks a model yet; graders are string_check, label, regex, ...")]
 NoTracking = Annotated[None, _refuse("nothing is sent to trackers; each run keeps events.jsonl and metrics.jsonl")]
-NoStore = Annotated[None, _refuse("runs are kept in runs/.store alone")]
+
+
+def _store(text: str) -> str:
+    split_address(text)
+    return text
+
+
+Store = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_store)]
 
 
 class Experiment(Strict):
@@ -88,4 +96,4 @@ class Experiment(Strict):
     metadata: Annotated[dict[str, str], Field(max_length=13)] = {}
     lint: Lint = {}
     tracking: NoTracking = None
-    store: NoStore = None
+    store: Store | None = None

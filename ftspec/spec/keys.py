@@ -76,7 +76,11 @@ WORDS: dict[str, Words] = {
                 "lint: {dead_rule: error, few_rows: {level: ignore, reason: only 40 exist}}",
             ),
             "tracking": ("Reserved: where metrics are sent too. Refused until something is.", "tracking: null"),
-            "store": ("Reserved: where runs are kept besides `runs/`. Refused until they are.", "store: null"),
+            "store": (
+                "Where `run` pushes what it sealed, so that `runs pull` finds it elsewhere: a folder (relative to the "
+                "project) or the address of an object store. It changes no run.",
+                "store: s3://our-bucket/fine-tuning",
+            ),
         },
     ),
     "Provider": Words(

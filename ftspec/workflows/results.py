@@ -11,7 +11,7 @@ import msgspec
 from ftspec.evals.compare import Comparison, Measured, compare, compare_all
 from ftspec.evals.drift import drift_of
 from ftspec.evals.scores import ArmScores, Scores
-from ftspec.spec.errors import FtspecError
+from ftspec.spec.errors import FtspecError, Problem
 from ftspec.workflows.flips import Flipped, flips
 from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.scored import ScoredSuite, scored_baselines, scored_run
@@ -79,8 +79,8 @@ class Results:
     """All of it.
 
     `flipped` are the items that the winner (or the only run) and the plain base decide differently on the first suite.
-    `outcomes` says how each run ended in the call of `run` that returned this, and `saved` which files of the lock it
-    changed; both are empty where results were only read.
+    `outcomes` says how each run ended in the call of `run` that returned this, `saved` which files of the lock it
+    changed, and `unsent` why its store lacks something; all are empty where results were only read.
     """
 
     experiment: str
@@ -93,6 +93,7 @@ class Results:
     drift: tuple[str, ...] = ()
     outcomes: "tuple[RunOutcome, ...]" = ()
     saved: tuple[Path, ...] = ()
+    unsent: tuple[Problem, ...] = ()
 
     @property
     def failed(self) -> "list[RunOutcome]":

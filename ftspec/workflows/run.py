@@ -3,10 +3,10 @@
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ftspec.compose import verify_with_hydra
 from ftspec.evals.cache import ResponseCache
@@ -18,6 +18,9 @@ from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.record import record_runs
 from ftspec.workflows.score import Runner, score_baselines, score_run
 from ftspec.workflows.train import ensure_trained
+
+if TYPE_CHECKING:
+    from ftspec.workflows.sharing import Shipping
 
 Part = Literal["data", "baselines", "train", "evals"]
 ALL_PARTS: tuple[Part, ...] = ("data", "baselines", "train", "evals")
@@ -46,11 +49,12 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class RunReport:
-    """How a call of `run` ended, run by run in the plan's order."""
+    """How a call of `run` ended, run by run in the plan's order; `unsent`: why the store lacks something sealed."""
 
     outcomes: tuple[RunOutcome, ...]
     checked: tuple[int, int]
     seconds: float
+    unsent: tuple[Problem, ...] = ()
 
     @property
     def failed(self) -> list[RunOutcome]:
@@ -90,14 +94,40 @@ async def execute(plan: Plan, options: RunOptions = RunOptions(), emit: Emit = s
     """
     started = time.monotonic()
     check_budget(plan, options)
+    shipping = _shipping(plan)
     if plan.nothing_to_do:
-        return RunReport(tuple(_reused(run) for run in plan.runs), (0, 0), time.monotonic() - started)
+        outcomes = tuple(_reused(run) for run in plan.runs)
+        await _ship(shipping, plan.name, [outcome.directory for outcome in outcomes])
+        return _report(outcomes, (0, 0), started, shipping)
     counts = plan.counts
     emit(Planned(experiment=plan.name, runs=len(plan.runs), to_train=counts["train"], reused=counts["reuse"]))
     checked = _check_expansion(plan, emit)
     directories = record_runs(plan)
-    outcomes = await _execute(plan, directories, frozenset(options.only), emit)
-    return RunReport(outcomes, checked, time.monotonic() - started)
+    outcomes = await _execute(plan, directories, frozenset(options.only), shipping, emit)
+    return _report(outcomes, checked, started, shipping)
+
+
+def _report(
+    outcomes: tuple[RunOutcome, ...], checked: tuple[int, int], started: float, shipping: "Shipping | None"
+) -> RunReport:
+    unsent = tuple(shipping.problems.values()) if shipping else ()
+    return RunReport(outcomes, checked, time.monotonic() - started, unsent)
+
+
+def _shipping(plan: Plan) -> "Shipping | None":
+    """What pushes to the experiment's store, where it names one."""
+    if (address := plan.composed.experiment.store) is None:
+        return None
+    from ftspec.workflows.sharing import Shipping
+
+    return Shipping(plan.project, address)
+
+
+async def _ship(shipping: "Shipping | None", experiment: str, runs: Iterable[RunDirectory]) -> None:
+    if shipping is not None:
+        await asyncio.to_thread(shipping.baselines, experiment)
+        for run in runs:
+            await asyncio.to_thread(shipping.run, run)
 
 
 def _reused(run: PlannedRun) -> RunOutcome:
@@ -134,7 +164,11 @@ async def _connections(plan: Plan) -> AsyncIterator[Mapping[str, Connection]]:
 
 
 async def _execute(
-    plan: Plan, directories: Mapping[str, RunDirectory], only: frozenset[Part], emit: Emit
+    plan: Plan,
+    directories: Mapping[str, RunDirectory],
+    only: frozenset[Part],
+    shipping: "Shipping | None",
+    emit: Emit,
 ) -> tuple[RunOutcome, ...]:
     if not only & {"baselines", "train", "evals"}:
         return tuple(
@@ -144,6 +178,7 @@ async def _execute(
         runner = Runner(plan.project, connections, emit, ResponseCache(plan.project.store / "responses.sqlite"))
         if "baselines" in only:
             await score_baselines(plan, runner)
+            await _ship(shipping, plan.name, ())
         if not only & {"train", "evals"}:
             return tuple(
                 RunOutcome(run.label, run.train_digest, directories[run.train_digest], "planned") for run in plan.runs
@@ -153,7 +188,9 @@ async def _execute(
 
         async def guarded(run: PlannedRun) -> RunOutcome:
             async with gate:
-                return await _do_run(run, directories[run.train_digest], runner, only)
+                done = await _do_run(run, directories[run.train_digest], runner, only)
+            await _ship(shipping, plan.name, [done.directory])
+            return done
 
         return tuple(await asyncio.gather(*(guarded(run) for run in plan.runs)))
 

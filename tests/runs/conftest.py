@@ -19,7 +19,7 @@ def write_scores(folder: Path, suite: str, attempt: Attempt | None, value: float
         "suite": suite,
         "eval": "sha256:" + "e" * 64,
         "primary": "a.accuracy",
-        "arms": {"tuned": {"metrics": metrics}},
+        "arms": {"tuned": {"model": None, "metrics": metrics}},
         "attempt": seal_digest(attempt.path) if attempt else None,
     }
     (folder).mkdir(parents=True)

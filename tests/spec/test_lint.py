@@ -75,6 +75,12 @@ def test_unknown_lints() -> None:
         ("keep_until", "soon"),
         ("tracking", "wandb"),
         ("store", {"url": "s3://x"}),
+        ("store", "s3://key:secret@bucket/x"),
+        ("store", "s3://"),
+        ("store", "http://host/x"),
+        ("store", "s3://bucket/x::file://y"),
+        ("store", ""),
+        ("store", "a\x1bb"),
         ("judge", {"model": "x"}),
         ("method", {"type": "grpo"}),
     ],
@@ -82,6 +88,8 @@ def test_unknown_lints() -> None:
 def test_what_nothing_obeys_is_refused(key: str, value: object) -> None:
     with pytest.raises(ValidationError):
         Experiment.model_validate({**PLAIN, key: value})
+    for store in ("s3://bucket/path", "../shared/runs", "~/runs", None):
+        assert Experiment.model_validate({**PLAIN, "store": store}).store == store
     assert Experiment.model_validate({**PLAIN, "keep_until": "2027-02-28", "method": {"type": "dpo"}})
 
 
