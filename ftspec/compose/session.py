@@ -51,6 +51,7 @@ def _hydra() -> Any:
 def _import() -> Any:
     import hydra
     from hydra import errors
+    from hydra._internal import config_loader_impl
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.defaults_list import Overrides
     from hydra.core.global_hydra import GlobalHydra
@@ -70,6 +71,7 @@ def _import() -> Any:
         # 1.4 deprecates the parameter and warns whenever it is given.
         base={} if (major, minor) >= (1, 4) else {"version_base": "1.3"},
         compose=hydra.compose,
+        config_loader_impl=config_loader_impl,
         # Some mistakes in defaults lists end in an assertion, or in a lookup that fails.
         errors=(
             *(errors.HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError),
@@ -176,6 +178,7 @@ class Session:
         self.name = name
         self.hydra = _hydra()
         self.composes = 0
+        self._orders: dict[tuple[str, ...], Any] = {}
         self._parsed: dict[str, Any] = {}
         self._values: dict[str, bool] = {}
 
@@ -187,7 +190,24 @@ class Session:
     def compose(self, overrides: Sequence[str]) -> Any:
         """Compose with Hydra itself: an OmegaConf configuration in struct mode. Raises Hydra's own errors."""
         self.composes += 1
-        return self.hydra.compose(config_name=self.name, overrides=list(overrides))
+        with self._recorded(tuple(overrides)):
+            return self.hydra.compose(config_name=self.name, overrides=list(overrides))
+
+    @contextlib.contextmanager
+    def _recorded(self, overrides: tuple[str, ...]) -> Iterator[None]:
+        """Keep the defaults list that composing makes: finding the order of merging again is half of a composition."""
+        module = self.hydra.config_loader_impl
+        create = module.create_defaults_list
+
+        def recording(*arguments: Any, **named: Any) -> Any:
+            self._orders[overrides] = found = create(*arguments, **named)
+            return found
+
+        module.create_defaults_list = recording
+        try:
+            yield
+        finally:
+            module.create_defaults_list = create
 
     def parse(self, text: str) -> Any:
         """Parse one override with Hydra's grammar, once. Raises Hydra's own errors."""
@@ -217,7 +237,9 @@ class Session:
 
     def merge_order(self, groups: Sequence[str]) -> list[tuple[str, str]]:
         """Return (config path, package) of each file in the order of merging, later wins."""
-        plan = self.loader.compute_defaults_list(self.name, list(groups), self.hydra.RunMode.RUN)
+        plan = self._orders.get(tuple(groups))
+        if plan is None:
+            plan = self.loader.compute_defaults_list(self.name, list(groups), self.hydra.RunMode.RUN)
         return [(entry.config_path, entry.package or "") for entry in plan.defaults if entry.config_path]
 
     def source_of(self, config_path: str) -> str | None:

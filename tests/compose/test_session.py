@@ -7,10 +7,13 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import Overrides
 
 from ftspec.compose import Project, load
+from ftspec.compose.session import opened
+from ftspec.compose.sources import Snapshot
 
 
 def test_version_is_one_we_know() -> None:
@@ -19,6 +22,7 @@ def test_version_is_one_we_know() -> None:
 
 def test_private_names() -> None:
     assert list(inspect.signature(ConfigLoaderImpl._apply_overrides_to_config).parameters) == ["overrides", "cfg"]
+    assert callable(config_loader_impl.create_defaults_list)
     assert list(inspect.signature(Overrides.__init__).parameters) == ["self", "repo", "overrides_list"]
     assert "config_overrides" in Overrides.__annotations__
 
@@ -61,3 +65,12 @@ def test_a_file_that_may_not_be_read(make_project: Any) -> None:
     with pytest.raises(StorageError) as caught:
         load(project, "x")
     assert caught.value.code == "unreadable"
+
+
+def test_the_order_of_merging_is_kept_from_composing(make_project: Any) -> None:
+    project = make_project("weights: {train_on: assistant}\n")
+    with opened(Snapshot.of(project), "x", str(project.experiments)) as session:
+        fresh = session.merge_order(())
+        session.compose(())
+        assert session.merge_order(()) == fresh
+        assert session.merge_order(("weights=assistant",)) == fresh
