@@ -94,6 +94,38 @@ def pull(experiments: tuple[str, ...], address: str | None, as_json: bool) -> in
     return Exit.STALE if done.refused else Exit.OK
 
 
+@command.command(help="Say what no run needs any more: blobs that nothing names, leftovers of killed processes.")
+@click.option("--caches", is_flag=True, help="Also runs/.cache; it is made again when needed.")
+@click.option("--embedded", is_flag=True, help="Also jobs of the embedded server whose weights a run has sealed.")
+@click.option("--yes", is_flag=True, help="Remove it.")
+@json_option
+def gc(caches: bool, embedded: bool, yes: bool, as_json: bool) -> None:
+    """List, or remove, garbage."""
+    from collections import Counter
+
+    from ftspec.report.style import size
+    from ftspec.runs.garbage import find_garbage, remove
+
+    project = current_project()
+    committed = [path for kind in ("lock", "results") for path in project.experiments.glob(f"*.{kind}.json")]
+    found = find_garbage(project.runs, committed, caches=caches, embedded=embedded)
+    freed = remove(project.runs, found) if yes and found else 0
+    if as_json:
+        shown = [{"path": str(one.path), "kind": one.kind, "bytes": one.bytes} for one in found]
+        echo_json({"schema": 1, "removed": yes, "freed": freed, "garbage": shown})
+        return
+    counts = Counter(one.kind for one in found)
+    for kind, count in counts.items():
+        total = sum(one.bytes for one in found if one.kind == kind)
+        click.echo(f"{count:>6,} {kind}{'s' if count != 1 else ''}   {size(total)}")
+    if not found:
+        click.echo("nothing to remove")
+    elif yes:
+        click.echo(f"removed, {size(freed)} freed")
+    else:
+        click.echo("nothing was removed; next: ftspec runs gc --yes")
+
+
 def _silent(line: str) -> None:
     """Say nothing."""
 

@@ -20,6 +20,16 @@ def usd(value: float | None) -> str:
     return "$0" if value == 0 else f"${value:,.2f}"
 
 
+def size(count: int) -> str:
+    """Bytes as people say them: `512 B`, `2.7 MiB`."""
+    value, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: `8 s`, `2 min`, `1.5 h`."""
     if seconds < 90:

@@ -233,6 +233,15 @@ def create_run(runs: Path, blobs: BlobStore, new: NewRun) -> RunDirectory:
     return RunDirectory(target)
 
 
+def named_blobs(facts: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> set[str]:
+    """Return the hex sha256 of every blob that a run.json, and an attempt's model.json, name."""
+    found = {file["sha256"] for file in facts.get("configs") or ()}
+    found |= {part["sha256"] for part in (facts.get("data") or {}).values()}
+    if patch := (facts.get("git") or {}).get("patch"):
+        found.add(patch)
+    return found | set(((model or {}).get("artifacts") or {}).values())
+
+
 def training_lock(store: Path, train: str) -> FileLock:
     """The lock that makes a training single-flight across processes; the file is never replaced or removed."""
     return FileLock(store / "locks" / f"{short(train)}.lock")

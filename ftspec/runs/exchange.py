@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ftspec.runs.admission import Admitted, admit, staging
 from ftspec.runs.archive import read_archive, write_archive
-from ftspec.runs.directory import run_directories
-from ftspec.runs.parcels import Parcel, named_blobs, parcel_source, sealed_folders
+from ftspec.runs.directory import named_blobs, run_directories
+from ftspec.runs.parcels import Parcel, parcel_source, sealed_folders
 from ftspec.runs.seal import seal_digest
 from ftspec.spec.errors import DataError
 from ftspec.storage import BlobStore, sha256_file

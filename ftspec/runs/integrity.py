@@ -1,15 +1,15 @@
 """Whether what was sealed is still what it was: every file is hashed again, no name is trusted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ftspec.runs.directory import RunDirectory
 from ftspec.runs.seal import SEAL, Broken, broken, is_sealed, sealed_files
 from ftspec.spec.digests import data_digest, short
 from ftspec.spec.errors import DataError
-from ftspec.storage import sha256_file
+from ftspec.storage import BlobStore, sha256_file
 
 State = Literal["intact", "changed", "missing", "unsealed", "newer version"]
 
@@ -59,13 +59,14 @@ def check_run(run: RunDirectory) -> list[Checked]:
     if run.path.name.rpartition(".")[2] != short(train):
         found.append(Checked(run.path, "changed", (Broken("run.json", "changed"),), "names another training"))
     found += list(_check_data(run, facts))
+    found += list(_check_stored(run, facts))
     found += [check_folder(attempt.path) for attempt in run.attempts()]
     evals = run.path / "evals"
     found += [check_folder(path) for path in sorted(evals.iterdir()) if path.is_dir()] if evals.is_dir() else []
     return found or [Checked(run.path, "unsealed", note="planned, never trained")]
 
 
-def _check_data(run: RunDirectory, facts: dict[str, object]) -> Iterator[Checked]:
+def _check_data(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked]:
     """Without a sealed attempt nothing else says what the data files were."""
     if any(is_sealed(attempt.path) for attempt in run.attempts()):
         return
@@ -75,12 +76,36 @@ def _check_data(run: RunDirectory, facts: dict[str, object]) -> Iterator[Checked
             made = data_digest(
                 train=sha256_file(train), valid=sha256_file(valid) if valid.is_file() else None, row_format=form
             )
-            if made == facts["digests"]["data"]:  # type: ignore[index]
+            if made == facts["digests"]["data"]:
                 return
     except OSError:
         yield Checked(run.path, "missing", (Broken("data/train.jsonl", "missing"),))
         return
     yield Checked(run.path, "changed", (Broken("data", "changed"),))
+
+
+def _check_stored(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked]:
+    """What run.json names and only the blob store holds: sources of the configuration, held-out items, the patch.
+
+    A run directory that was taken away from its store says nothing about it.
+    """
+    blobs = BlobStore(run.path.parent.parent / ".store")
+    if not blobs.root.is_dir():
+        return
+    wanted = {file["sha256"]: file["path"] for file in facts.get("configs") or ()}
+    if test := (facts.get("data") or {}).get("test"):
+        wanted[test["sha256"]] = "test.jsonl"
+    if patch := (facts.get("git") or {}).get("patch"):
+        wanted[patch] = "the uncommitted changes"
+    faults: list[Broken] = []
+    for sha256, name in wanted.items():
+        path = blobs.path(sha256)
+        if not path.is_file():
+            faults.append(Broken(f"blob {sha256[:12]} ({name})", "missing"))
+        elif sha256_file(path) != sha256:
+            faults.append(Broken(f"blob {sha256[:12]} ({name})", "changed"))
+    if faults:
+        yield Checked(run.path, "changed" if any(f.fault == "changed" for f in faults) else "missing", tuple(faults))
 
 
 def check_baselines(runs: Path, experiment: str) -> list[Checked]:

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ftspec.runs.directory import RunDirectory
+from ftspec.runs.directory import RunDirectory, named_blobs
 from ftspec.runs.integrity import check_folder
 from ftspec.runs.seal import SEAL, is_sealed, seal_digest, sealed_files
 from ftspec.spec.errors import DataError
@@ -47,15 +46,6 @@ class Parcel:
 def blob_path(sha256: str) -> str:
     """Return a blob's path relative to `runs/`."""
     return f".store/sha256/{sha256[:2]}/{sha256[2:]}"
-
-
-def named_blobs(facts: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> set[str]:
-    """Return the hex sha256 of every blob that a run.json, and an attempt's model.json, name."""
-    found = {file["sha256"] for file in facts.get("configs") or ()}
-    found |= {part["sha256"] for part in (facts.get("data") or {}).values()}
-    if patch := (facts.get("git") or {}).get("patch"):
-        found.add(patch)
-    return found | set(((model or {}).get("artifacts") or {}).values())
 
 
 def parcels_of(run: RunDirectory) -> Iterator[Parcel]:
