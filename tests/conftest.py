@@ -10,8 +10,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Golden files can be written anew; whoever does it reads what changed."""
-    parser.addoption("--rewrite", action="store_true", help="write golden files anew")
+    """Options of single folders, named here since pytest reads options before it looks into folders."""
+    parser.addoption("--rewrite", action="store_true", help="write golden files anew; read what changed")
+    parser.addoption("--soak", type=int, default=500, metavar="N", help="generated specs and rows of tests/soak")
 
 
 @pytest.fixture(scope="session")

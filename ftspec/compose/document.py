@@ -36,10 +36,10 @@ class Document:
         """Return the key nodes at the top."""
         return [key for key, _ in self.root.value] if self.root is not None and self.root.kind == "map" else []
 
-    def kinds(self) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
-        """Yield (path, key node, kind of value) of each key, those below lists left out."""
+    def entries(self) -> Iterator[tuple[tuple[str | int, ...], Node, Node]]:
+        """Yield (path, key node, value node) of each key, those below lists left out."""
         if self.root is not None:
-            yield from _kinds(self.root, ())
+            yield from _entries(self.root, ())
 
     def marks(self) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:
         """Yield (path, node whose place names it, value is a list) of each key and list item, outermost first."""
@@ -47,11 +47,11 @@ class Document:
             yield from _marks(self.root, ())
 
 
-def _kinds(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, str]]:
+def _entries(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, Node]]:
     if node.kind == "map":
         for key, value in node.value:
-            yield (*at, key.value), key, value.kind
-            yield from _kinds(value, (*at, key.value))
+            yield (*at, key.value), key, value
+            yield from _entries(value, (*at, key.value))
 
 
 def _marks(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, bool]]:

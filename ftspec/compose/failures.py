@@ -34,7 +34,7 @@ def of_hydra(error: Exception, session: Session, given: Sequence[Given] = (), gr
     missing = str(getattr(error, "missing_cfg_file", "") or "")
     if missing:
         return _missing(missing, session, top)
-    said = _said(error)
+    said = _said(error).replace("invalid literal for int() with base 10:", "a list stands above, which has no key")
     if "Cannot merge" in said:
         clash = _clash(session, groups)
         if clash:
@@ -131,8 +131,8 @@ def _clash(session: Session, groups: Sequence[str]) -> Problem | None:
             continue
         if package and loaded.document.root is not None:
             kinds[package] = ("map", f"{loaded.shown}:1")
-        for path, node, kind in loaded.document.kinds():
-            at = (*package, *path)
+        for path, node, value in loaded.document.entries():
+            at, kind = (*package, *path), value.kind
             before = kinds.get(at)
             if before is not None and {before[0], kind} == {"map", "list"}:
                 words = {"map": "keys and values", "list": "a list"}

@@ -73,6 +73,8 @@ class Findings:
         target, used_by = self._followed(path, scope)
         if problem.code == "missing_key" and any(known[:2] == (target, "missing_value") for known in self.found):
             return
+        if problem.code == "missing_value":  # it knows the line that asks for it
+            self.found.pop((target, "missing_key", "is missing"), None)
         key = (target, problem.code, problem.message)
         found = self.found.setdefault(key, _Found(problem, target, scope))
         found.runs.add(scope.label)

@@ -16,7 +16,7 @@ from ftspec.compose.findings import BASE, Findings, Scope
 from ftspec.compose.given import Given
 from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
-from ftspec.compose.practice import advice, contradictions, repeated_runs, without_effect
+from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
 from ftspec.compose.session import Session, opened, scan_problems
@@ -40,7 +40,7 @@ def load(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed
     """
     name = project.name_of(name)
     snapshot = Snapshot.of(project)
-    with opened(snapshot, name, str(project.experiments)) as session:
+    with opened(snapshot, name, str(project.experiments.absolute())) as session:
         return Loading(project, session, tuple(overrides)).composed()
 
 
@@ -76,6 +76,8 @@ class Loading:
         checked = self._sweep(sweep)
         self.findings.columns = sweeping.columns
         points = self._points(sweeping, checked, base)
+        for path, problem in demanded(self.session, self.given, sweeping.columns, self.all_groups):
+            self.findings.add(path, problem)
         experiment = self._base_experiment(base, sweep, points, sweeping)
         if not self.findings.any:
             self._check_effects(points, sweeping)
@@ -175,7 +177,8 @@ class Loading:
             planned = list(sweeping.expand(block, self.given, seed, max(1, min(repeats, 100)), limit))
         except AxisError as error:
             problem = Problem(error.code, error.message, error.given or "sweep", fix=error.fix)
-            self.findings.add(("sweep",), problem.at(COMMAND_LINE) if error.given else problem)
+            typed = error.given or block is None
+            self.findings.add(("sweep",), problem.at(COMMAND_LINE) if typed else problem)
             return []
         if not planned and not self.findings.any:
             self.findings.add(("sweep",), Problem("no_runs", "no run is left: every point is excluded", "sweep"))
@@ -199,6 +202,9 @@ class Loading:
             at = self._axis_of(str(error), planned)
             if at and problem.file != COMMAND_LINE:
                 problem = replace(problem, file="", path=str(at[-1]))
+                if isinstance(planned.coordinates.get(str(at[-1])), dict):
+                    fix = f"keys and values are merged into the file's own: leave {at[-1]} out there, or zip its keys"
+                    problem = replace(problem, fix=fix)
             self.findings.add(at, problem, scope)
         if point.run is not None:
             point.experiment = self._checked(point.run.config, replace(scope, raw=point.run.unresolved))

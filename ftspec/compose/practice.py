@@ -1,12 +1,14 @@
 """What the schema cannot say of one key: contradictions, choices without effect, runs that are the same, advice."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ftspec.compose.findings import Scope
 from ftspec.compose.given import Given
+from ftspec.compose.overrides import under
 from ftspec.compose.points import Column
 from ftspec.compose.session import Session
+from ftspec.compose.shape import shapes_at
 from ftspec.compose.sites import COMMAND_LINE, Table, file_table, merged_files
 from ftspec.compose.sweeping import Sweeping
 from ftspec.spec.errors import Problem
@@ -29,6 +31,29 @@ def contradictions(experiment: Experiment) -> Iterator[tuple[Path, Problem]]:
                 fix="keep one and set the other to null",
             ),
         )
+
+
+def demanded(
+    session: Session, given: Sequence[Given], swept: Iterable[str], groups: tuple[str, ...]
+) -> Iterator[tuple[Path, Problem]]:
+    """Yield keys that say "must be given" (`???`) and that neither a later file, an axis nor an override gives.
+
+    Hydra would keep what an earlier file says (the base names every key, most with null) and ask for nothing.
+    """
+    if not any("???" in file.text for file in session.snapshot.loaded.values()):
+        return
+    asked: set[Path] = set()
+    for loaded, package in merged_files(session, groups):
+        for path, _, value in loaded.document.entries() if loaded.document is not None else ():
+            at = (*package, *path)
+            asked.discard(at)
+            if value.kind == "text" and value.value == "???":
+                asked.add(at)
+    for at in sorted(asked, key=str):
+        key = ".".join(map(str, at))
+        shapes = shapes_at(at)
+        if shapes and not any(under(key, one) for one in (*swept, *(one.key for one in given))):
+            yield at, Problem("missing_value", f"must be given: {shapes[0].words}", key)
 
 
 def without_effect(

@@ -125,7 +125,13 @@ def _parsed(text: str, state: _Scan) -> Node | None:
         return root
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        # The line without a colon is the mistake, not the next one, where the parser gives up.
+        if error.context_mark is not None and "expected ':'" in str(error.problem):
+            mark = error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+        last = text.rstrip().count("\n") + 1
+        if line > last:  # an open bracket or quote: say where the text ends
+            line, column = last, len(text.rstrip().rpartition("\n")[2]) + 1
         what = " ".join(str(part) for part in (error.problem, error.context) if part)
         state.refuse("yaml", f"is no valid YAML: {what}", line, column, _yaml_fix(text, line, what))
     except yaml.YAMLError as error:
@@ -159,7 +165,8 @@ def _node(event: Any, events: Iterator[Any], state: _Scan, depth: int, flow: boo
         )
         raise _RefusedError
     if event.tag is not None:
-        state.refuse("tag", f"the tag {event.tag} is refused", line, column, "write the plain value")
+        tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+        state.refuse("tag", f"the tag {tag} is refused", line, column, "write the plain value")
         raise _RefusedError
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event, state, line, column, flow)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -150,8 +151,6 @@ def _tag(one: _Located) -> Placed:
     if one.kind == "union_tag_not_found":
         return path, Problem("missing_key", "is missing", dotted(path), fix=f"one of {choices}")
     given = one.value.get(name) if isinstance(one.value, dict) else one.value
-    from difflib import get_close_matches
-
     near = get_close_matches(str(given), choices.replace("`", "").split(", "), n=1)
     fix = f"did you mean {near[0]}?" if near else ""
     return path, Problem("invalid_value", f"must be one of {choices} (got {shown(given)})", dotted(path), fix=fix)
@@ -170,6 +169,10 @@ def shown(value: Any) -> str:
 def _hint(value: Any, shape: Shape | None) -> str:
     if shape is None:
         return ""
+    if isinstance(value, str):
+        near = get_close_matches(value, re.findall(r"`([^`]+)`", shape.words), n=1)
+        if near:
+            return f"did you mean {near[0]}?"
     if isinstance(value, str) and shape.number and re.fullmatch(r"\s*[-+]?[\d.]+([eE][-+]?\d+)?\s*", value):
         return "remove the quotes"
     if isinstance(value, bool) and shape.text:

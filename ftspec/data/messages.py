@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import msgspec
@@ -163,7 +164,15 @@ class TemplateRows:
         self._names = tuple(metadata)
         self._tools = template.parse(tools) if tools is not None else None
         self._extract = extract
-        self._recipes = [_recipe(n, message) for n, message in enumerate(messages)]
+        self._recipes: list[_Recipe] = []
+        wrong: list[Problem] = []
+        for n, message in enumerate(messages):
+            try:
+                self._recipes.append(_recipe(n, message))
+            except SpecError as error:
+                wrong += error.problems
+        if wrong:
+            raise SpecError.many(wrong)
 
     def __call__(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         """Return the row and its declared metadata. Raises BadRowError with every missing field at once."""
@@ -220,13 +229,21 @@ def _fill(n: int, recipe: _Recipe, scope: dict[str, Any], file: str, line: int, 
                     problems.append(Problem("null_field", f"field {place.path} is null", "", file, line))
             except template.MissingFieldError:
                 has = ", ".join(list(scope)[:8])
-                problems.append(Problem("missing_field", f"no field {place.path} (the row has: {has})", "", file, line))
+                near = get_close_matches(place.path, [str(key) for key in scope], n=1)
+                fix = f"did you mean {near[0]}?" if near else ""
+                message = f"no field {place.path} (the row has: {has})"
+                problems.append(Problem("missing_field", message, "", file, line, fix=fix))
         return found.render(scope, lambda path: "") if len(problems) == before else None
 
-    plain: dict[str, Any] = {key: template.text_of(filled(found)) for key, found in recipe.texts.items()}
-    if recipe.content is not None:
-        content = filled(recipe.content)
-        plain["content"] = content if _is_parts(content) else template.text_of(content)
+    plain: dict[str, Any] = {}
+    try:
+        plain |= {key: template.text_of(filled(found)) for key, found in recipe.texts.items()}
+        if recipe.content is not None:
+            content = filled(recipe.content)
+            plain["content"] = content if _is_parts(content) else template.text_of(content)
+    except template.NoTextError as error:
+        problems.append(Problem("number", str(error), f"messages[{n}]", file, line))
+        return None
     if recipe.calls is not None:
         plain["tool_calls"] = filled(recipe.calls)
     if len(problems) > before:

@@ -67,7 +67,7 @@ def _json(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
         raise ReadError(Problem("huge_file", message, file=path, fix="write one object a line: format: jsonl"))
     try:
         rows = msgspec.json.decode(data, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ReadError(_json_problem(data, path)) from None
     at, line = 0, 1
     for row in rows:
@@ -104,6 +104,8 @@ def json_problem(data: bytes, path: str, line: int = 1) -> Problem | None:
         return Problem("json", f"{error} is not JSON", file=path, line=line, fix="leave the value out or write null")
     except RecursionError:
         return Problem("json", "values are nested too deeply", file=path, line=line)
+    except ValueError:  # Python reads at most 4,300 digits
+        return Problem("json", "a number has too many digits", file=path, line=line, fix="make it a text")
     return None
 
 

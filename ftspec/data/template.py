@@ -85,13 +85,25 @@ def _find(place: Place, scope: Any, missing: Missing | None) -> Any:
         return missing(place.path)
 
 
+class NoTextError(ValueError):
+    """A value without an exact text: a number inside a list or an object that JSON readers would round."""
+
+
 def text_of(value: Any) -> str:
-    """Return a value as text: strings raw, everything else as canonical JSON (RFC 8785)."""
+    """Return a value as text: strings raw, whole numbers in digits, everything else as canonical JSON (RFC 8785).
+
+    Raises NoTextError.
+    """
     if isinstance(value, str):
         return value
-    import rfc8785
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        import rfc8785
 
-    return rfc8785.dumps(value).decode()
+        return rfc8785.dumps(value).decode()
+    except (ValueError, RecursionError) as error:
+        raise NoTextError("a number is too large to be written exactly: make it a text in the data") from error
 
 
 @lru_cache(maxsize=4096)

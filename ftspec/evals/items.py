@@ -30,12 +30,16 @@ class Item(msgspec.Struct, frozen=True):
     cluster: str | None = None
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file. Raises DataError with the line for anything else."""
+def read_rows(path: Path, shown: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file, called `shown` in errors.
+
+    Raises DataError with the line for anything else.
+    """
+    name = shown or str(path)
     try:
         stream = path.open("rb")
     except OSError as error:
-        raise DataError("no_file", f"cannot read: {error.strerror}", file=str(path)) from error
+        raise DataError("no_file", f"cannot read: {error.strerror}", file=name) from error
     with stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
@@ -43,7 +47,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 yield msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, RecursionError) as error:
-                raise DataError("item_json", f"not a JSON object: {error}", file=str(path), line=number) from error
+                raise DataError("item_json", f"not a JSON object: {error}", file=name, line=number) from error
 
 
 def message_text(content: Any) -> str:
@@ -120,19 +124,21 @@ def _ready(row: dict[str, Any], cluster: str | None) -> Item:
     return Item(row["id"], fields, None if cluster is None else _plain(row.get(cluster, metadata.get(cluster))))
 
 
-def items_of_file(path: Path, *, id: str | None = None, cluster: str | None = None) -> tuple[Item, ...]:
-    """Return the items of a JSON-lines file; without `id` an item is named by its own bytes.
+def items_of_file(
+    path: Path, *, id: str | None = None, cluster: str | None = None, shown: str = ""
+) -> tuple[Item, ...]:
+    """Return the items of a JSON-lines file, called `shown` in errors; without `id` an item is named by its own bytes.
 
     Raises DataError where an id is missing or occurs twice.
     """
     items: dict[str, Item] = {}
-    for number, row in enumerate(read_rows(path), 1):
+    for number, row in enumerate(read_rows(path, shown), 1):
         name = hashlib.sha256(_sorted(row)).hexdigest()[:16] if id is None else _plain(row.get(id))
         if name is None:
-            raise DataError("item_id", f"item {number} has no field {id!r}", file=str(path), line=number)
+            raise DataError("item_id", f"item {number} has no field {id!r}", file=shown or str(path), line=number)
         if name in items:
             what = "the same bytes as an earlier one" if id is None else f"the id {name!r} of an earlier one"
-            raise DataError("item_id", f"item {number} has {what}", file=str(path), line=number)
+            raise DataError("item_id", f"item {number} has {what}", file=shown or str(path), line=number)
         items[name] = Item(name, row, None if cluster is None else _plain(row.get(cluster)))
     return tuple(items.values())
 

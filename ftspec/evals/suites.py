@@ -113,7 +113,10 @@ def _load(name: str, suite: Suite, part: Part | None, root: Path | None, problem
         if data.part is not None:
             problems.add("items_twice", "items come from `part` or from `path`, not both", path=path)
         file = _inside(root or Path(), data.path, f"{path}.path")
-        found = items_of_file(file, id=data.id, cluster=data.cluster)
+        if not file.is_file():
+            problems.add("no_file", f"there is no file {data.path}", path=f"{path}.path")
+            return ()
+        found = items_of_file(file, id=data.id, cluster=data.cluster, shown=data.path)
     elif part is None:
         problems.add("empty_suite", f"the data has no {data.part or 'test'} part", path=path, fix=_split_fix(data.part))
         return ()

@@ -44,7 +44,10 @@ class Budget(Strict):
 
 
 def _day(text: str) -> str:
-    datetime.date.fromisoformat(text)
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"must be a day of the calendar, such as 2027-06-30 (got {text!r})") from None
     return text
 
 

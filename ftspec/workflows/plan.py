@@ -18,7 +18,7 @@ from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, digest, short, train_digest
-from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError
+from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError, UnsafeError
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.workflows.aliases import aliases_of
 from ftspec.workflows.identity import Identity, engine_identity
@@ -196,12 +196,13 @@ class _Builder:
         for point in self.composed.points:
             try:
                 run = _plan_run(point, self._data, self._suites, self._catalog)
-            except (SpecError, DataError) as error:
+            except (SpecError, DataError, UnsafeError) as error:
                 # An unknown base model was told by the provider's facts already, with its place.
                 if str(error) not in failed and error.code != "unknown_model":
                     failed.add(str(error))
                     self.problems.found += error.problems
-                    self.kind = DataError if isinstance(error, DataError) else self.kind
+                    if self.kind is not UnsafeError and not isinstance(error, SpecError):
+                        self.kind = type(error)
             else:
                 planned.append(run)
         self.problems.found += [*self._data.problems, *self._suites.problems]
@@ -214,14 +215,21 @@ class _Data:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._prepared: dict[str, Prepared] = {}
+        self._failed: dict[str, FtspecError] = {}
         self.problems: list[Problem] = []
 
     def of(self, point: Point) -> Prepared:
         experiment = point.experiment
         counter, rules = facts_of(experiment)
         key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity} {rules!r}"
+        if key in self._failed:
+            raise self._failed[key]
         if key not in self._prepared:
-            prepared = prepare_data(self._project, experiment)
+            try:
+                prepared = prepare_data(self._project, experiment)
+            except FtspecError as error:
+                self._failed[key] = error
+                raise
             self.problems += prepared.problems
             self.problems += lint_data(prepared, experiment, rules, self._project.root, self._project.cache)
             self._prepared[key] = prepared

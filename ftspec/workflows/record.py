@@ -119,9 +119,24 @@ def _yaml(value: Any) -> str:
     return text
 
 
+_PLAINLY = """\
+    python - <<'END'
+    import os, hydra, yaml
+    from ftspec.compose import builtin_conf
+    from omegaconf import OmegaConf
+    run = "{run}"
+    overrides = yaml.safe_load(open(f"{{run}}/.hydra/overrides.yaml"))
+    overrides += [f"hydra.searchpath=[file://{{os.path.abspath('conf')}}, file://{{builtin_conf()}}]"]
+    with hydra.initialize_config_dir(os.path.abspath("experiments"), version_base=None):
+        config = OmegaConf.to_container(hydra.compose("{experiment}", overrides))
+    config.pop("sweep", None)
+    print("the same" if config == yaml.safe_load(open(f"{{run}}/.hydra/config.yaml")) else "not the same")
+    END"""
+
+
 def _readme(plan: Plan, run: PlannedRun) -> str:
     experiment = run.point.experiment
-    overrides = " ".join(f"'{override}'" for override in run.point.overrides)
+    folder = f"runs/{plan.name}/{run.label}.{short(run.train_digest)}"
     lines = [
         f"# {plan.name} / {run.label}",
         "",
@@ -133,9 +148,10 @@ def _readme(plan: Plan, run: PlannedRun) -> str:
         "- `attempts/` holds each training (`latest` names the newest), `evals/` the scores of each suite",
         "- verify without ftspec: `cd attempts/001 && sha256sum -c SEALED`",
         "",
-        "Compose the same run with plain Hydra (`conf` and `experiments` as config folders):",
+        "Compose it again with plain Hydra, in the project's folder at the commit that `run.json` names (ftspec only",
+        "says where its built-in blocks lie):",
         "",
-        f"    {plan.name} {overrides}".rstrip(),
+        _PLAINLY.format(run=folder, experiment=plan.name),
         "",
     ]
     return "\n".join(lines)

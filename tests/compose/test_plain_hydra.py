@@ -1,5 +1,10 @@
 """What is recorded in `.hydra/` means the same to plain Hydra, and ftspec leaves Hydra as it found it."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +13,8 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from ftspec.compose import Project, builtin_conf, load
+from ftspec.workflows.plan import make_plan
+from ftspec.workflows.record import record_runs
 
 BASE: dict[str, Any] = {} if tuple(map(int, hydra.__version__.split(".")[:2])) >= (1, 4) else {"version_base": "1.3"}
 
@@ -56,6 +63,29 @@ def test_recorded_overrides_compose_the_same_with_plain_hydra(make_project) -> N
     for point in composed.points[::11]:
         recorded = yaml.safe_load(yaml.safe_dump(list(point.overrides)))
         assert compose_plainly(project, "x", recorded) == point.hydra_config
+
+
+def test_the_readme_of_a_run_says_how(make_project, tmp_path: Path) -> None:
+    """Its lines, given to a shell as they stand, compose what `.hydra/config.yaml` holds, and notice a change."""
+    project = make_project(
+        "suffix: a-${seed}\nsweep: {grid: {weights: [assistant, mine], hyperparameters.n_epochs: [1, 2]}}\n",
+        {"conf/weights/mine.yaml": "train_on: last_assistant_turn\non_empty: drop\n"},
+    )
+    talk = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    rows = [{"messages": [{**talk[0], "content": f"q {n}"}, talk[1]]} for n in range(12)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    directories = record_runs(make_plan(project, "x", ["tags=[a,'b c']"]))
+    run = list(directories.values())[-1].path
+    lines = re.findall(r"^    (.*)$", (run / "README.md").read_text("utf-8"), re.MULTILINE)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for expected in ("the same\n", "not the same\n"):
+        done = subprocess.run(
+            ["sh", "-c", "\n".join(lines)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == expected
+        with (project.experiments / "x.yaml").open("a") as file:
+            file.write("description: something else\n")
 
 
 def test_each_line_of_the_experiment_reads_as_plain_hydra_reads_it(make_project, tmp_path: Path) -> None:

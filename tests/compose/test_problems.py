@@ -1,32 +1,68 @@
 """A corpus of broken experiments: every mistake found at once, each with its code, its path and file:line:column."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 import yaml
 
 from ftspec.compose import load
+from ftspec.report.problems import problem_lines
 from ftspec.spec.errors import FtspecError
+from ftspec.workflows.plan import make_plan
 
-CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "broken.yaml").read_text("utf-8"))
+HERE = Path(__file__).parent
+CASES: list[dict[str, Any]] = yaml.safe_load((HERE / "broken.yaml").read_text("utf-8"))
+PRINTED = HERE / "broken.txt"
+# Where the words are Hydra's own, another Hydra may choose others.
+HYDRAS = ("compose", "override_syntax")
+OLDER = tuple(map(int, hydra.__version__.split(".")[:2])) < (1, 4)
+
+
+def problems_of(case: dict[str, Any], make_project: Any, make_files: Any) -> FtspecError:
+    """Compose a case, or plan it where it is about rows; return what is raised."""
+    project = make_files(case["files"]) if "files" in case else make_project(case.get("experiment", ""))
+    if "rows" in case:
+        make_files({"data/rows.jsonl": "".join(f"{row}\n" for row in case["rows"])})
+    read: Any = make_plan if "rows" in case or "plan" in case else load
+    with pytest.raises(FtspecError) as caught:
+        read(project, "x", case.get("overrides", []))
+    assert str(project.root) not in str(caught.value), "a path of this machine"
+    return caught.value
+
+
+def printed(case: dict[str, Any], error: FtspecError) -> str:
+    """Return a case as the terminal shows it."""
+    lines = "\n".join(problem_lines(error.problems, colour=False))
+    return f"## {' '.join([case['name'], *case.get('overrides', [])])}\n{lines}\n"
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_every_problem_has_its_place(make_project, make_files, case: dict[str, Any]) -> None:
-    project = make_files(case["files"]) if "files" in case else make_project(case.get("experiment", ""))
-    with pytest.raises(FtspecError) as caught:
-        load(project, "x", case.get("overrides", []))
-    said = [f"{one.site} {one.code} {one.path}".strip() for one in caught.value.problems]
+def test_every_problem_has_its_place_and_words(make_project, make_files, case: dict[str, Any]) -> None:
+    error = problems_of(case, make_project, make_files)
+    said = [f"{one.site} {one.code} {one.path}".strip() for one in error.problems]
     assert said == case["problems"]
-    assert type(caught.value).__name__ == case["error"]
-    assert str(project.root) not in str(caught.value), "a path of this machine"
-    assert all(one.message for one in caught.value.problems)
+    assert type(error).__name__ == case["error"]
+    if OLDER or not any(problem.code in HYDRAS for problem in error.problems):
+        assert printed(case, error) in PRINTED.read_text("utf-8")
+
+
+def test_golden_output_is_of_these_cases(make_project, make_files, request: pytest.FixtureRequest) -> None:
+    """`pytest tests/compose/test_problems.py --rewrite` writes broken.txt anew."""
+    if request.config.getoption("--rewrite"):
+        texts = []
+        for case in CASES:
+            shutil.rmtree(make_files({}).root)
+            texts.append(printed(case, problems_of(case, make_project, make_files)))
+        PRINTED.write_text("\n".join(texts), "utf-8")
+    assert PRINTED.read_text("utf-8").count("\n## ") + 1 == len(CASES)
 
 
 def test_the_corpus_is_large_enough() -> None:
-    assert len(CASES) >= 70
-    assert len({code.split()[1] for case in CASES for code in case["problems"] if code.count(" ") > 1}) >= 15
+    assert len(CASES) >= 110
+    assert len({code.split()[1] for case in CASES for code in case["problems"] if code.count(" ") > 1}) >= 25
 
 
 def messages(project: Any, *overrides: str) -> list[str]:
