@@ -32,9 +32,11 @@ class RowDiff:
 
 
 def diff_rows(old: Iterable[RowFact], new: Iterable[RowFact]) -> RowDiff:
-    """Compare the rows that are trained or validated on."""
-    olds = [row for row in old if row.part in _PARTS]
-    news = [row for row in new if row.part in _PARTS]
+    """Compare the rows that are trained or validated on, part by part in file order: which of several equal rows is
+    paired must not depend on how parts are mixed in a source.
+    """
+    olds = sorted((row for row in old if row.part in _PARTS), key=_order)
+    news = sorted((row for row in new if row.part in _PARTS), key=_order)
     same, olds_left, news_left = _pair(olds, news, lambda r: (r.row, r.weights, r.part))
     content, olds_left, news_left = _pair(olds_left, news_left, lambda r: r.row)
     edited, removed, added = _pair(olds_left, news_left, lambda r: r.prompt)
