@@ -214,10 +214,10 @@ class Repository:
         return Revision("working tree", None, "", files, self.project, kind, machinery)
 
     def held(self) -> set[str]:
-        """Return the project's files that git tracks as they are; those that LFS keeps are left out."""
-        tracked = _git(self.project, "ls-files", "-z", "--cached").stdout
-        kept = _git(self.project, "ls-files", "-z", "--cached", ":(attr:filter=lfs)").stdout
-        names = set(tracked.split(b"\0")) - set(kept.split(b"\0"))
+        """Return the project's files that git tracks as they are, or will with the next `git add`; LFS keeps others."""
+        listed = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        names = set(_git(self.project, *listed).stdout.split(b"\0"))
+        names -= set(_git(self.project, *listed, ":(attr:filter=lfs)").stdout.split(b"\0"))
         return {name.decode("utf-8", "surrogateescape") for name in names if name}
 
     @contextmanager

@@ -228,12 +228,16 @@ def require_lock(plan: Plan) -> None:
 
 
 def write_lock(plan: Plan, results: "Results | None" = None) -> tuple[Path, ...]:
-    """Bring lock and known results up to date; return the files that changed. Ad-hoc overrides never enter them.
+    """Bring lock and known results up to date, and the rows of data outside git; return the files that changed.
+
+    Ad-hoc overrides never enter them.
 
     A broken or conflicting file is written anew; what it knew of other machines' results is then lost.
     """
     if plan.composed.ad_hoc:
         return ()
+    from ftspec.workflows.rowsfile import write_rows
+    from ftspec.workflows.sides import data_sides
     from ftspec.workflows.results import collect  # statistics: nothing that only reads a lock needs them
 
     known = known_results(plan, results or collect(plan))
@@ -245,7 +249,7 @@ def write_lock(plan: Plan, results: "Results | None" = None) -> tuple[Path, ...]
         if not path.is_file() or path.read_bytes() != content:
             write_atomic(path, content)
             changed.append(path)
-    return tuple(changed)
+    return (*changed, *write_rows(plan.project, plan.name, data_sides(plan)))
 
 
 def known_results(plan: Plan, results: "Results") -> KnownResults:

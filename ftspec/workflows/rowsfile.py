@@ -99,7 +99,7 @@ def _read_varint(body: bytes, at: int) -> tuple[int, int]:
 
 
 def outside_git(project: Project, paths: Sequence[str]) -> list[str]:
-    """Return those of some paths that git does not hold as they are: ignored, untracked, or kept by git LFS.
+    """Return those of some paths that git will not hold as they are: ignored, kept by git LFS, URLs.
 
     None of them where there is no repository: nothing is reviewed there.
     """
@@ -112,15 +112,22 @@ def outside_git(project: Project, paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path not in held]
 
 
-def write_rows(project: Project, name: str, sets: Sequence[DataSide]) -> Path | None:
-    """Write the rows of data sets with a source outside git; return the file where its bytes changed."""
-    wanted = [data for data in sets if outside_git(project, list(data.sources))]
+def write_rows(project: Project, name: str, sets: Sequence[DataSide]) -> tuple[Path, ...]:
+    """Write the rows of data sets with a source outside git; return the file where its bytes changed.
+
+    Where git holds all of the data, or there is too much of it, an older file is removed: it would tell of other rows.
+    """
+    outside = set(outside_git(project, [path for data in sets for path in data.sources]))
+    wanted = [data for data in sets if outside & set(data.sources)]
     content = dump_rows(wanted) if wanted else None
     path = rows_path(project, name)
-    if content is None or (path.is_file() and path.read_bytes() == content):
-        return None
+    if content is None:
+        path.unlink(missing_ok=True)
+        return ()
+    if path.is_file() and path.read_bytes() == content:
+        return ()
     write_atomic(path, content)
-    return path
+    return (path,)
 
 
 def read_rows_file(project: Project, name: str) -> dict[str, tuple[RowFact, ...]]:

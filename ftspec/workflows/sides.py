@@ -138,6 +138,12 @@ def of_plan(plan: Plan) -> ExperimentSide:
     )
 
 
+def data_sides(plan: Plan) -> list[DataSide]:
+    """Return the distinct data sets of a plan."""
+    sides = _Sides(plan)
+    return list({data.digest: data for data in map(sides.data, plan.runs)}.values())
+
+
 def grader_code(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the sha256 of every piece of grader code in a resolved experiment."""
     found = []
@@ -168,12 +174,13 @@ class _Sides:
             coordinates=run.point.coordinates,
             config=config,
             train=run.train_digest,
-            data=self._data_of(run),
+            data=self.data(run),
             suites={suite.name: self._suite(suite) for suite in run.suites},
             usd=run.usd,
         )
 
-    def _data_of(self, run: PlannedRun) -> DataSide:
+    def data(self, run: PlannedRun) -> DataSide:
+        """Return the data set of a run, once."""
         key = (id(run.prepared), run.data_digest)
         if key not in self._data:
             prepared = run.prepared

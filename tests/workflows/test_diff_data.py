@@ -180,3 +180,16 @@ def test_texts_are_shown_to_those_who_ask_and_scrubbed(talk: Any) -> None:
         assert "my key is" in shown
         assert "sk-abc" not in shown
         assert "\x1b" not in shown
+
+
+def test_the_rows_file_goes_where_git_holds_the_data(talk: Any) -> None:
+    rows = talk.root / "experiments/talk.rows"
+    assert talk.ftspec("lock", "talk").returncode == 0
+    assert not rows.exists(), "the data is in git"
+    talk.write({".gitattributes": "data/** filter=lfs\n"})
+    assert talk.ftspec("lock", "talk").returncode == 0
+    assert rows.exists(), "git keeps a pointer alone"
+    assert "hello 1" not in rows.read_bytes().decode("latin-1")
+    talk.write({".gitattributes": None})
+    assert talk.ftspec("lock", "talk").returncode == 0
+    assert not rows.exists()
