@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftspec.data.extraction import Extraction
+from ftspec.data.fields import Fields
 from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
 from ftspec.data.origins import Origin, origins
 from ftspec.data.rows import canonical_tools
@@ -31,15 +31,15 @@ class Declared:
     messages: list[TemplateMessage] | None
     tools: bytes | None
     row_tools: str | None
-    extract: Extraction
-    patterns: Mapping[str, str]
+    made: Fields
+    making: Mapping[str, Any]
     fields: tuple[str, ...]
     flag: str
 
     def mapper(self) -> Mapper:
         """Return what makes messages of raw rows."""
         if self.messages is not None:
-            return TemplateRows(self.messages, self.fields, self.row_tools, self.extract)
+            return TemplateRows(self.messages, self.fields, self.row_tools, self.made)
         return ReadyRows(self.fields, self.flag)
 
     def screens(self) -> list[Screen]:
@@ -54,7 +54,7 @@ class Declared:
             "messages": [m.model_dump(mode="json") for m in self.messages] if self.messages else None,
             "tools": self.tools.decode() if self.tools else None,
             "row_tools": self.row_tools,
-            "extract": [[field, pattern] for field, pattern in self.patterns.items()],
+            **self.making,
             "fields": list(self.fields),
             "flag": self.flag,
         }
@@ -70,8 +70,8 @@ def declared(dataset: Dataset, weights: Weights, root: Path) -> Declared:
         messages=messages,
         tools=_tools(dataset, root),
         row_tools="{{ " + dataset.tools.field + " }}" if isinstance(dataset.tools, RowField) else None,
-        extract=Extraction(dataset.extract),
-        patterns=dataset.extract,
+        made=Fields(dataset.extract, dataset.replace),
+        making={"extract": list(dataset.extract.items()), "replace": dataset.replace},
         fields=_fields(dataset, weights, found if messages is None else []),
         flag=weights.field,
     )

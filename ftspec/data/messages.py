@@ -1,9 +1,9 @@
 """One raw row to one row of messages: chat rows as they are, other rows through the template of `dataset.messages`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import UNSET
@@ -19,7 +19,7 @@ from ftspec.data.chat import (
     User,
     with_metadata,
 )
-from ftspec.data.extraction import Extraction
+from ftspec.data.fields import Fields
 from ftspec.data.issues import BadRowError
 from ftspec.data.preference import PreferenceRow
 from ftspec.data.readers import json_problem
@@ -31,7 +31,17 @@ Row = ChatRow | CompletionRow | PreferenceRow
 Metadata = dict[str, Any]
 
 
-Mapper = Callable[[bytes | dict[str, Any], str, int], tuple[Row, Metadata]]
+class Mapper(Protocol):
+    """Makes rows of raw rows."""
+
+    def __call__(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
+        """Return the row and its declared metadata. Raises BadRowError."""
+        ...
+
+    def problems(self) -> list[Problem]:
+        """Return what fits no row, once all rows were seen."""
+        ...
+
 
 _FLAGS: dict[str, dict[Any, int]] = {
     "trainable": {True: 1, False: 0},
@@ -65,6 +75,10 @@ class ReadyRows:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 said = _plain(error) if not said or b'"preferred_output"' in raw else said
         raise BadRowError(explain_line(raw, said, self._names, file, line))
+
+    def problems(self) -> list[Problem]:
+        """Return nothing: ready rows are taken as they are."""
+        return []
 
     def _from_object(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         value = row_object(raw, file, line) if isinstance(raw, bytes) else raw
@@ -159,11 +173,11 @@ class TemplateRows:
     """
 
     def __init__(
-        self, messages: Sequence[TemplateMessage], metadata: Sequence[str], tools: str | None, extract: Extraction
+        self, messages: Sequence[TemplateMessage], metadata: Sequence[str], tools: str | None, fields: Fields
     ) -> None:
         self._names = tuple(metadata)
         self._tools = template.parse(tools) if tools is not None else None
-        self._extract = extract
+        self._fields = fields
         self._recipes: list[_Recipe] = []
         wrong: list[Problem] = []
         for n, message in enumerate(messages):
@@ -176,7 +190,7 @@ class TemplateRows:
 
     def __call__(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         """Return the row and its declared metadata. Raises BadRowError with every missing field at once."""
-        scope = self._extract(row_object(raw, file, line) if isinstance(raw, bytes) else raw, file, line)
+        scope = self._fields(row_object(raw, file, line) if isinstance(raw, bytes) else raw, file, line)
         problems: list[Problem] = []
         messages = [_fill(n, recipe, scope, file, line, problems) for n, recipe in enumerate(self._recipes)]
         tools = self._row_tools(scope, file, line, problems)
@@ -186,6 +200,10 @@ class TemplateRows:
         if tools is not None:
             row.tools = msgspec.Raw(msgspec.json.encode(tools))
         return row, {name: scope[name] for name in self._names if name in scope}
+
+    def problems(self) -> list[Problem]:
+        """Return the values of `dataset.replace` that no row has."""
+        return self._fields.problems()
 
     def _row_tools(self, scope: dict[str, Any], file: str, line: int, problems: list[Problem]) -> Any:
         """Return the row's own tools, None where its field is null or empty."""

@@ -87,7 +87,9 @@ class Preparation:
     def _rows_parts(self, inputs: Sequence[InputFile]) -> dict[str, Any]:
         return {
             "contract": CONTRACT,
-            "sources": [[i.path, i.sha256, i.format, i.compression, i.home, i.group] for i in inputs],
+            "sources": [
+                [i.path, i.sha256, i.format, i.compression, i.home, i.group, i.field, i.columns] for i in inputs
+            ],
             **self.declared.to_json(),
         }
 

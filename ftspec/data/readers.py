@@ -5,6 +5,7 @@ Lines end at `\n` alone: U+2028 is legal inside a JSON string.
 """
 
 import csv
+import difflib
 import io
 import json
 from collections.abc import Iterator
@@ -30,16 +31,39 @@ def read(source: InputFile, columns: dict[str, str] | None = None) -> Iterator[t
     `columns` is kept over the files of one source; see `parquet_rows`. Raises ReadError where the rest of the file
     cannot be read (truncated gzip, broken CSV or JSON, changed meanwhile), DataError where an extra is missing.
     """
+    if source.field is not None and source.format != "json":
+        message = f"{source.path} is {source.format}: only a JSON object has a field of rows"
+        raise ReadError(Problem("field", message, f"{source.where}.field", source.path))
     with opened(source) as stream:
         if source.format == "parquet":
             from ftspec.data.parquet import parquet_rows
 
             yield from parquet_rows(stream, source.path, {} if columns is None else columns)
         else:
-            yield from {"jsonl": _jsonl, "json": _json, "csv": _csv}[source.format](stream, source.path)
+            rows = {"jsonl": _jsonl, "json": _json, "csv": _csv}[source.format](stream, source)
+            yield from rows if source.columns is None or source.format == "csv" else _named(rows, source)
 
 
-def _jsonl(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
+def _named(rows: Iterator[tuple[int, Raw]], source: InputFile) -> Iterator[tuple[int, Raw]]:
+    """Name the values of rows that are lists."""
+    names = source.columns or ()
+    for line, row in rows:
+        try:
+            values = msgspec.json.decode(row) if isinstance(row, bytes) else row
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            yield line, row  # it is told what is broken where rows are decoded
+            continue
+        if isinstance(values, list) and len(values) == len(names):
+            yield line, dict(zip(names, values, strict=True))
+        elif isinstance(values, list):
+            message = f"{len(values)} values for {len(names)} columns"
+            yield line, Problem("columns", message, file=source.path, line=line)
+        else:
+            fix = "leave `columns` out: objects name their own"
+            yield line, Problem("columns", "the row is no list", file=source.path, line=line, fix=fix)
+
+
+def _jsonl(stream: IO[bytes], source: InputFile) -> Iterator[tuple[int, Raw]]:
     number = 0
     for lines in _blocks(stream):
         for line in lines:
@@ -47,7 +71,7 @@ def _jsonl(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
             if number == 1 and line.startswith(_BOM):
                 line = line[3:]
             if len(line) > MAX_LINE:
-                raise ReadError(huge_line(path, number))
+                raise ReadError(huge_line(source.path, number))
             elif line and not line.isspace():
                 yield number, line
 
@@ -60,16 +84,17 @@ def _blocks(stream: IO[bytes]) -> Iterator[list[bytes]]:
         yield block.removesuffix(b"\n").split(b"\n")
 
 
-def _json(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
+def _json(stream: IO[bytes], source: InputFile) -> Iterator[tuple[int, Raw]]:
+    path = source.path
     data = stream.read(MAX_JSON + 1).removeprefix(_BOM)
     if len(data) > MAX_JSON:
         message = f"a JSON list is read as a whole, and this one is larger than {MAX_JSON >> 20} MB"
         raise ReadError(Problem("huge_file", message, file=path, fix="write one object a line: format: jsonl"))
     try:
-        rows = msgspec.json.decode(data, type=list[msgspec.Raw])
+        at, rows = _json_rows(data, source)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise ReadError(_json_problem(data, path)) from None
-    at, line = 0, 1
+        raise ReadError(_json_problem(data, source)) from None
+    line = 1 + data.count(b"\n", 0, at)
     for row in rows:
         piece = bytes(row)
         start = data.index(piece, at)
@@ -79,12 +104,33 @@ def _json(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
         line += piece.count(b"\n")
 
 
-def _json_problem(data: bytes, path: str) -> Problem:
-    whole = json_problem(data, path)
+def _json_rows(data: bytes, source: InputFile) -> tuple[int, list[msgspec.Raw]]:
+    """Return where the list of rows begins, and its rows."""
+    if source.field is None:
+        return 0, msgspec.json.decode(data, type=list[msgspec.Raw])
+    parts = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    if source.field not in parts:
+        near = difflib.get_close_matches(source.field, parts, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"it has: {', '.join(list(parts)[:8])}"
+        message = f"the object has no key {source.field!r}"
+        raise ReadError(Problem("field", message, f"{source.where}.field", source.path, fix=fix))
+    at = 0
+    for key, value in parts.items():
+        at = data.index(bytes(value), at)
+        if key == source.field:
+            break
+        at += len(bytes(value))
+    return at, msgspec.json.decode(parts[source.field], type=list[msgspec.Raw])
+
+
+def _json_problem(data: bytes, source: InputFile) -> Problem:
+    whole = json_problem(data, source.path)
     if whole is not None:
         return whole
-    fix = "a .json source is one list of objects; one object a line is format: jsonl"
-    return Problem("not_a_list", "the file is not a JSON list", file=path, line=1, fix=fix)
+    if source.field is not None:
+        return Problem("not_a_list", f"no JSON list under {source.field!r}", f"{source.where}.field", source.path)
+    fix = "a .json source is one list; one row a line is format: jsonl; a list under a key is field: KEY"
+    return Problem("not_a_list", "the file is not a JSON list", file=source.path, line=1, fix=fix)
 
 
 def json_problem(data: bytes, path: str, line: int = 1) -> Problem | None:
@@ -125,20 +171,20 @@ def _worded(text: str, error: json.JSONDecodeError) -> tuple[str, str, str]:
     return "json", f"broken JSON: {error.msg[0].lower()}{error.msg[1:]}", ""
 
 
-def _csv(stream: IO[bytes], path: str) -> Iterator[tuple[int, Raw]]:
+def _csv(stream: IO[bytes], source: InputFile) -> Iterator[tuple[int, Raw]]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
-        yield from _csv_rows(text, path)
+        yield from _csv_rows(text, source.path, source.columns)
     finally:
         text.detach()
 
 
-def _csv_rows(text: io.TextIOWrapper, path: str) -> Iterator[tuple[int, Raw]]:
+def _csv_rows(text: io.TextIOWrapper, path: str, columns: tuple[str, ...] | None) -> Iterator[tuple[int, Raw]]:
     csv.field_size_limit(MAX_LINE)
     reader = csv.reader(_bounded(text, path), strict=True)
     start = 1
     try:
-        header = next(reader, [])
+        header = list(columns) if columns else next(reader, [])
         _check_header(header, path)
         start = reader.line_num + 1
         for values in reader:

@@ -79,9 +79,8 @@ class RowsBuilder:
             self.issues.raise_all(gave_up=True)
         except OSError as error:
             raise StorageError.of(error, self._lines_path) from error
-        for screen in screens:
-            for problem in screen.problems():
-                self.issues.add(problem)
+        for problem in [*(problem for screen in screens for problem in screen.problems()), *mapper.problems()]:
+            self.issues.add(problem)
         self.issues.raise_all()
         if self._counting is not None:
             self._counting.flush()

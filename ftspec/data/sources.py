@@ -36,7 +36,7 @@ class InputFile:
     """One file to read.
 
     `where` is the spec path of its source, `group` its number in `origins`, `home` the part it is bound to, `stamp` its
-    size, time (ns) and inode when its digest was taken.
+    size, time (ns) and inode when its digest was taken; `field` and `columns` as in the spec.
     """
 
     path: str
@@ -49,6 +49,8 @@ class InputFile:
     group: int
     stamp: Stamp
     home: Home = "train"
+    field: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
@@ -74,7 +76,7 @@ def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
 def _fetched(
     source: Source, cache: Cache, place: tuple[str, int, Home], problems: list[Problem]
 ) -> Iterator[InputFile]:
-    where, group, home = place
+    where = place[0]
     made = copies(source, cache)
     if not made:
         message = f"{source.path} was not fetched yet, and only `run` fetches"
@@ -88,9 +90,7 @@ def _fetched(
         elif form is None:
             problems.append(_no_format(copy.path, f"{where}.path"))
         else:
-            compression = _COMPRESSED.get(copy.real.suffix.lower())
-            stamp = _stamp(copy.real.stat())
-            yield InputFile(copy.path, copy.real, copy.sha256, copy.bytes, form, compression, where, group, stamp, home)
+            yield _made(copy.path, copy.real, (copy.sha256, _stamp(copy.real.stat())), form, source, place)
 
 
 def _other_bytes(path: str, sha256: str, pinned: str, where: str) -> Problem:
@@ -121,7 +121,7 @@ def _expand(pattern: str, root: Path, where: str, problems: list[Problem]) -> li
 def _input(
     path: str, source: Source, root: Path, cache: Cache, place: tuple[str, int, Home], problems: list[Problem]
 ) -> InputFile | None:
-    where, group, home = place
+    where = place[0]
     real = root / path
     spec_path = f"{where}.path"
     try:
@@ -146,8 +146,16 @@ def _input(
     if form is None:
         problems.append(_no_format(path, spec_path))
         return None
-    compression = _COMPRESSED.get(PurePosixPath(path).suffix.lower())
-    return InputFile(path, real, sha256, stamp[0], form, compression, where, group, stamp, home)
+    return _made(path, real, (sha256, stamp), form, source, place)
+
+
+def _made(
+    path: str, real: Path, digest: tuple[str, Stamp], form: Format, source: Source, place: tuple[str, int, Home]
+) -> InputFile:
+    (sha256, stamp), (where, group, home) = digest, place
+    compression = _COMPRESSED.get(PurePosixPath(real.name if source.remote else path).suffix.lower())
+    columns = tuple(source.columns) if source.columns else None
+    return InputFile(path, real, sha256, stamp[0], form, compression, where, group, stamp, home, source.field, columns)
 
 
 def huge_line(path: str, line: int) -> Problem:

@@ -30,6 +30,8 @@ class Source(Strict):
 
     path: Annotated[str, Field(min_length=1)]
     format: Literal["auto", "jsonl", "json", "csv", "parquet"] = "auto"
+    field: Annotated[str, Field(min_length=1)] | None = None
+    columns: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
     where: Annotated[dict[str, Wanted], Field(min_length=1)] | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     count: Count | None = None
@@ -105,6 +107,7 @@ class Dataset(Strict):
 
     sources: Annotated[list[Source], Field(min_length=1)]
     messages: Annotated[list[TemplateMessage], Field(min_length=1)] | None = None
+    replace: dict[str, Annotated[dict[str, str], Field(min_length=1)]] = {}
     extract: dict[str, Annotated[str, Field(min_length=1)]] = {}
     tools: list[dict[str, Any]] | FileRef | RowField | None = None
     metadata: list[str] = []
@@ -112,8 +115,8 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def _templates(self) -> "Dataset":
-        if self.messages is None and (self.extract or isinstance(self.tools, RowField)):
-            raise ValueError('extract and `tools: "{{ field }}"` fill the template: add dataset.messages')
+        if self.messages is None and (self.replace or self.extract or isinstance(self.tools, RowField)):
+            raise ValueError("replace, extract and `tools: {field: ...}` fill the template: add dataset.messages")
         return self
 
 

@@ -130,6 +130,11 @@ WORDS: dict[str, Words] = {
                 "A template that makes messages of raw rows; absent: rows hold `messages` already.",
                 'messages: [{role: user, content: "{{ text }}"}, {role: assistant, content: "{{ queue }}"}]',
             ),
+            "replace": (
+                "Other texts for values of a field; values that are not named stay.",
+                "{messages: [{role: user, content: x}, {role: assistant, content: '{{ intent }}'}], "
+                "replace: {intent: {oos: I don't know.}}}",
+            ),
             "extract": (
                 "Fields made of other fields: a pattern's named groups become fields of the row.",
                 "{messages: [{role: user, content: x}, {role: assistant, content: '{{ final }}'}], "
@@ -152,6 +157,11 @@ WORDS: dict[str, Words] = {
                 "path: data/*.jsonl",
             ),
             "format": ("By the file's name (`auto`), or said.", "format: jsonl"),
+            "field": ("The key of a JSON object under which its rows lie.", "field: train"),
+            "columns": (
+                "Names for rows that are lists, and for a CSV file whose first line is a row.",
+                "columns: [text, intent]",
+            ),
             "where": (
                 "Use rows whose field has this value, or one of a list; equality on raw values.",
                 "where: {category: [card_arrival, cash_withdrawal], lang: en}",

@@ -177,3 +177,59 @@ def test_missing_fields_name_the_row_and_what_it_has(project: Any) -> None:
         project.prepare({"messages": messages})
     assert [(p.code, p.line) for p in caught.value.problems] == [("missing_field", 3)] * 2
     assert "the row has: question, answr" in str(caught.value)
+
+
+NESTED = {"val": [["v1", "a"]], "train": [["t1", "a"], ["t2", "oos"]], "oos": [["t3", "oos"]]}
+INTENTS = [{"role": "user", "content": "{{ text }}"}, {"role": "assistant", "content": "{{ intent }}"}]
+
+
+def nested(field: str, columns: Any = ("text", "intent")) -> dict[str, Any]:
+    return {"path": "data/all.json", "field": field, "columns": list(columns)}
+
+
+def test_lists_under_a_key_with_named_columns_and_replaced_values(project: Any) -> None:
+    project.raw(json.dumps(NESTED, indent=2).encode(), "data/all.json")
+    dataset = {
+        "sources": [nested("train"), nested("oos")],
+        "split": {"validation": nested("val")},
+        "messages": INTENTS,
+        "replace": {"intent": {"oos": "I don't know."}},
+    }
+    done = project.prepare(dataset)
+    said = [[m["content"] for m in row["messages"]] for row in read_rows(done.parts["train"])]
+    assert said == [["t1", "a"], ["t2", "I don't know."], ["t3", "I don't know."]]
+    text = (project.root / "data/all.json").read_text().split("\n")
+    lines = [json.loads(line)["line"] for line in done.rows.read_text().splitlines()]
+    assert [text[line].strip() for line in lines] == ['"t1",', '"t2",', '"t3",', '"v1",']
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        (nested("trian"), "field", "did you mean train?"),
+        (nested("train", ["text"]), "columns", "2 values for 1 columns"),
+        ({"path": "data/all.json"}, "not_a_list", "field: KEY"),
+        ({"path": "data/rows.jsonl", "field": "x"}, "field", "only a JSON object"),
+        ({"path": "data/rows.jsonl", "columns": ["a"]}, "columns", "the row is no list"),
+    ],
+)
+def test_fields_and_columns_that_do_not_fit(project: Any, source: Any, code: str, words: str) -> None:
+    project.raw(json.dumps(NESTED).encode(), "data/all.json").rows([{"text": "x", "intent": "y"}])
+    with pytest.raises(DataError) as caught:
+        project.prepare({"sources": [source], "messages": INTENTS})
+    assert caught.value.code == code
+    assert words in str(caught.value)
+
+
+def test_csv_without_a_header(project: Any) -> None:
+    project.raw(b"t1,a\nt2,b\n", "data/x.csv")
+    dataset = {"sources": [{"path": "data/x.csv", "columns": ["text", "intent"]}], "messages": INTENTS}
+    assert project.prepare(dataset).parts["train"].rows == 2
+
+
+def test_a_value_to_replace_that_no_row_has_is_an_error(project: Any) -> None:
+    project.rows([{"text": "x", "intent": "oos"}])
+    with pytest.raises(DataError) as caught:
+        project.prepare({"messages": INTENTS, "replace": {"intent": {"oss": "I don't know."}}})
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path, problem.fix) == ("replace", "dataset.replace.intent", "did you mean oos?")

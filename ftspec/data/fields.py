@@ -1,5 +1,6 @@
-"""`dataset.extract`: fields made of other fields by patterns, whose named groups become fields of the row."""
+"""Fields before they are filled in: `extract` makes some of others by patterns, `replace` gives values other texts."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +9,17 @@ from ftspec.data.issues import BadRowError
 from ftspec.spec.errors import Problem, SpecError
 
 REGEX_SECONDS = 1.0
+_MOST_SEEN = 1000
 
 
-class Extraction:
-    """The compiled patterns. Raises SpecError for a pattern that does not compile or names no group."""
+class Fields:
+    """The compiled patterns and the tables. Raises SpecError for a pattern that does not compile or names no group."""
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
+    def __init__(self, patterns: Mapping[str, str], replace: Mapping[str, Mapping[str, str]]) -> None:
         import regex
+
+        self._replace = replace
+        self._seen: dict[str, set[str]] = {field: set() for field in replace}
 
         self._patterns: list[tuple[str, Any]] = []
         made: dict[str, str] = {}
@@ -38,7 +43,7 @@ class Extraction:
             raise SpecError.many(problems)
 
     def __call__(self, row: Mapping[str, Any], file: str, line: int) -> dict[str, Any]:
-        """Return the row with the fields that are found. Raises BadRowError where a field has another form."""
+        """Return the row with its new fields and texts. Raises BadRowError where a field has another form."""
         fields = dict(row)
         problems: list[Problem] = []
         for field, pattern in self._patterns:
@@ -63,4 +68,23 @@ class Extraction:
                 fields[name] = text
         if problems:
             raise BadRowError(problems)
+        for field, table in self._replace.items():
+            value = fields.get(field)
+            if isinstance(value, str):
+                if value in table:
+                    fields[field] = table[value]
+                if len(self._seen[field]) < _MOST_SEEN or value in table:
+                    self._seen[field].add(value)
         return fields
+
+    def problems(self) -> list[Problem]:
+        """Return the values of `replace` that no row has, once all rows were seen."""
+        found = []
+        for field, table in self._replace.items():
+            for value in table:
+                if value not in self._seen[field]:
+                    path = f"dataset.replace.{field}"
+                    near = difflib.get_close_matches(value, sorted(self._seen[field]), n=1)
+                    fix = f"did you mean {near[0]}?" if near else ""
+                    found.append(Problem("replace", f"no row has {value!r} in {field}", path, fix=fix))
+        return found
