@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ftspec.cli.arguments import echo_json, experiment_argument, json_option, parse_target
 from ftspec.cli.terminal import out_colour
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 run_option = click.option("--run", "label", metavar="LABEL", help="The run of a sweep whose data is meant; the first.")
 
 
-@click.group(help="Look at the data of an experiment: conversations, sums, overlap; collect failing eval items.")
+def _complete_dialects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from ftspec.data.dialects import DIALECTS
+
+    return [CompletionItem(name) for name in DIALECTS if name.startswith(incomplete)]
+
+
+@click.group(help="Look at the data of an experiment: conversations, sums, overlap; export it, collect failing items.")
 def command() -> None:
     """Root of the verbs for data."""
 
@@ -112,6 +119,26 @@ def overlap(words: tuple[str, ...], label: str | None, as_json: bool) -> None:
         echo_json(facts | {"overlaps": [one.to_json() for one in found]})
         return
     for line in overlap_lines(found, colour=out_colour()):
+        click.echo(line)
+
+
+@command.command("export", help="Write train and validation in another tool's dialect; each row is read back.")
+@experiment_argument
+@run_option
+@click.option("--dialect", required=True, shell_complete=_complete_dialects, help="Whose words; see docs/weights.md.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write; data/NAME.DIALECT.")
+@json_option
+def export(words: tuple[str, ...], label: str | None, dialect: str, out: Path | None, as_json: bool) -> None:
+    """Write files."""
+    from ftspec.report.data import export_lines
+    from ftspec.workflows.export import export as export_to
+
+    data = _open(words, label)
+    done = export_to(data, dialect, out or data.project.root / "data" / f"{data.name}.{dialect}")
+    if as_json:
+        echo_json(done.to_json())
+        return
+    for line in export_lines(done):
         click.echo(line)
 
 

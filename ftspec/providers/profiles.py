@@ -172,7 +172,13 @@ def _data_problems(profile: Profile, method: str, rows: int | None, masked: bool
             path="dataset",
             fix="give it more examples",
         )
-    if masked and profile.mask.mode != "native":
+    if masked:
+        yield from mask_problems(profile)
+
+
+def mask_problems(profile: Profile) -> Iterable[Problem]:
+    """Yield an error where a host does not obey weights, or nobody knows: a mask is never dropped silently."""
+    if profile.mask.mode != "native":
         word = "drops weights" if profile.mask.mode == "none" else "is not known to obey weights"
         yield Problem(
             "mask_not_native",

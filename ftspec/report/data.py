@@ -6,6 +6,7 @@ from ftspec.data.lint.overlap import LEVELS, Overlap
 from ftspec.report.problems import visible
 from ftspec.report.style import columns, paint, sparkline
 from ftspec.workflows.dataset import PARTS, Conversation, Message, PartStats
+from ftspec.workflows.export import Exported
 from ftspec.workflows.harvest import Harvest
 
 _MOST_LABELS = 12
@@ -112,3 +113,16 @@ def harvest_lines(found: Harvest, path: str) -> Iterator[str]:
     yield f"these are held-out items of {suites}: a model trained on them can no longer be tested by it"
     yield "use them as ideas for new rows, or take them out of the suite first; the key `harvest` marks them: no data"
     yield "set accepts it until dataset.metadata names it, and the lints leak, leak_row and eval_overlap tell"
+
+
+def export_lines(done: Exported) -> Iterator[str]:
+    """Yield what was written, what it means, and what the tool must be told."""
+    dialect = done.dialect
+    for part, rows in done.rows.items():
+        more = f" as {done.written[part]:,} (one for each learned message)" if dialect.exploded else ""
+        yield f"{PARTS[part]}: {rows:,} rows{more}, {done.learned[part]:,} learned messages"
+    yield f"wrote {done.folder}; every row was read back as {dialect.tool} reads it: the masks are the same"
+    if dialect.options:
+        yield f"tell {dialect.tool}: {dialect.options}"
+    if dialect.exploded:
+        yield "steps an epoch and the weight of each answer change: scores do not compare one to one with native masks"

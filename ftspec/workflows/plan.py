@@ -24,7 +24,7 @@ from ftspec.workflows.aliases import aliases_of
 from ftspec.workflows.identity import Identity, engine_identity
 from ftspec.workflows.linting import lint_data, lint_suite
 from ftspec.workflows.placing import place
-from ftspec.workflows.prepared import facts_of, prepare_data
+from ftspec.workflows.prepared import facts_of, prepare_data, unkept_masks
 
 Action = Literal["train", "reuse", "score"]
 _PART_ROLES = {"test": "test", "validation": "valid"}
@@ -230,7 +230,7 @@ class _Data:
             except FtspecError as error:
                 self._failed[key] = error
                 raise
-            self.problems += prepared.problems
+            self.problems += [*prepared.problems, *unkept_masks(prepared, experiment)]
             self.problems += lint_data(prepared, experiment, rules, self._project.root, self._project.cache)
             self._prepared[key] = prepared
         return self._prepared[key]

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from ftspec.compose import Project, builtin_conf
+from ftspec.data.read_back import prove_files
 from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
 from ftspec.runs.environment import dirty_patch
 from ftspec.spec.digests import short
@@ -13,6 +14,7 @@ from ftspec.spec.errors import DataError, StorageError
 from ftspec.storage import BlobStore, FileLock
 from ftspec.workflows.elsewhere import git_facts
 from ftspec.workflows.plan import Plan, PlannedRun
+from ftspec.workflows.prepared import facts_of, mask_facts
 
 _DATA_FILES = {"train": "train.jsonl", "valid": "valid.jsonl"}
 
@@ -68,6 +70,9 @@ def _source_path(plan: Plan, path: str) -> Path:
 
 
 def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any], files: list[dict[str, str]]) -> NewRun:
+    experiment = run.point.experiment
+    _, limits = facts_of(experiment)
+    prove_files(run.prepared, limits.roles)
     data = {}
     for role, name in _DATA_FILES.items():
         if (part := run.prepared.parts.get(role)) is not None:
@@ -95,6 +100,7 @@ def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any],
             }
             for role, part in run.prepared.parts.items()
         },
+        "weights": mask_facts(run.prepared, experiment),
         "sources": [
             {"path": source.path, "sha256": source.sha256, "bytes": source.bytes, "rows": source.rows}
             for source in run.prepared.sources

@@ -202,3 +202,50 @@ def test_harvest_marks_held_out_items(sweep: Any) -> None:
     refused = sweep.ftspec("validate")
     assert refused.returncode == 65
     assert "unknown key 'harvest'" in refused.stderr
+
+
+@pytest.mark.parametrize(("dialect", "rows"), [("together", 60), ("trl", 55)])
+def test_export_reads_every_row_back(project: Path, said: Callable[..., str], dialect: str, rows: int) -> None:
+    shown = json.loads(said("export", "--dialect", dialect, "--out", "out", "--json"))
+    assert shown["parts"] == {"train": {"rows": 60, "written": rows, "learned_messages": 55}}
+    assert len((project / "out" / "train.jsonl").read_text().splitlines()) == rows
+    assert "the masks are the same" in said("export", "--dialect", dialect, "--out", "out")
+    assert "known: openai" in said("export", "--dialect", "nobody", code=64)
+
+
+def test_a_mask_that_nobody_obeys_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(project / "data" / "test.jsonl", [chat(200)])
+    words = ["provider=nebius", "model=meta-llama/Llama-3.1-8B-Instruct"]
+    assert main(["validate", *words]) == 65
+    assert "[mask_not_native]" in capsys.readouterr().err
+    assert main(["validate", *words, "~weights.rules"]) == 0
+
+
+def test_uploaded_files_are_read_back(project: Path) -> None:
+    import dataclasses
+
+    from ftspec.compose import Project
+    from ftspec.data.read_back import prove_files
+    from ftspec.spec.errors import DataError
+    from ftspec.workflows.dataset import open_data
+
+    prepared = open_data(Project(project), "x").prepared
+    assert prove_files(prepared) == 60
+    part = prepared.parts["train"]
+    for old, new in (
+        (b',"weight":0}', b"}"),
+        (b'"content":"answer 20","role":"assistant"', b'"content":"","role":"user"'),
+    ):
+        broken = project / "broken.jsonl"
+        data = part.path.read_bytes()
+        assert old in data
+        broken.write_bytes(data.replace(old, new, 1))
+        with pytest.raises(DataError) as caught:
+            prove_files(dataclasses.replace(prepared, parts={"train": dataclasses.replace(part, path=broken)}))
+        assert caught.value.code == "mask_proof"
+        assert caught.value.problems[0].file == "data/chats.jsonl"
+
+
+def test_a_run_keeps_how_its_masks_reached_the_provider(swept: Any) -> None:
+    for path in (swept.root / "runs" / "demo").glob("*/run.json"):
+        assert json.loads(path.read_text())["weights"] == {"mask": "exact", "evidence": None}
