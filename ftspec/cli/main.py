@@ -7,11 +7,12 @@ import gc
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ftspec.spec.errors import Exit, FtspecError, UsageError
+from ftspec.spec.errors import Exit, FtspecError, StorageError, UsageError
 
 # name -> (module, one line of help); the first six are those of the first day.
 FIRST_DAY = {
@@ -131,6 +132,11 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("FTSPEC_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            # Folders that cannot be read or entered are met in many places: it is the disk's fault, no bug.
+            refused = StorageError.of(error, Path(os.fsdecode(error.filename)), "read or write")
+            show_problems(refused, as_json)
+            return refused.exit_code
         message = f"{type(error).__name__}: {error}"
         show_problems(
             FtspecError(

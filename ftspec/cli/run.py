@@ -57,10 +57,10 @@ def command(
 
     # Nothing is started before the last experiment is known to be right.
     plans = dict(zip((target.name for target in targets), of_each(targets, plan_of), strict=True))
-    of_each(targets, checked)
     for plan in plans.values():
         for line in problem_lines((p for p in plan.warnings if p.severity == "warning"), colour=err_colour()):
             click.echo(line, err=True)
+    of_each(targets, checked)
 
     def done(target: Target) -> "Results":
         # What an earlier experiment trained is reused by a later one.

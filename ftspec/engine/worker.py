@@ -70,13 +70,18 @@ class Worker:
             self.slot = None
 
     def train(self, job: Job) -> None:
-        """Bring a claimed job to its end: succeeded, failed or cancelled. Only a full disk leaves it as it is."""
+        """Bring a claimed job to its end: succeeded, failed or cancelled.
+
+        A disk that takes not even the word that the job failed leaves it as it is, for a later worker.
+        """
         try:
             Training(self, job).run()
         except PausedTooLongError:
             pass
-        except StorageError:
-            raise
+        except StorageError as error:
+            print(error, file=sys.stderr)
+            problem = error.problems[0]
+            self._fail(job, error.code, f"{Path(problem.file).name}: {problem.message}", None)
         except FtspecError as error:
             param = error.param if isinstance(error, FileError) else error.problems[0].path or None
             self._fail(job, error.code, error.problems[0].message, param)

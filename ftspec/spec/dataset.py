@@ -79,6 +79,8 @@ class TemplateMessage(Strict):
             raise ValueError("content is missing")
         if self.tool_calls is not None and self.role != "assistant":
             raise ValueError("only assistant messages make tool calls")
+        if self.weight is not None and self.role != "assistant":
+            raise ValueError(f"weight on a {self.role} message: a weight belongs to assistant messages; remove it")
         if (self.tool_call_id is not None) != (self.role == "tool"):
             raise ValueError("tool_call_id belongs to every tool message and to no other")
         return self

@@ -130,8 +130,8 @@ class StorageError(FtspecError):
     exit_code = Exit.PARKED
 
     @classmethod
-    def of(cls, error: OSError, path: Path) -> "StorageError":
-        """Word a system error: what happened, to which file, and what to do."""
+    def of(cls, error: OSError, path: Path, doing: str = "write") -> "StorageError":
+        """Word a system error: what could not be done, to which file, and what to do."""
         advice = {
             errno.ENOSPC: ("disk_full", "free some space, then give the same command again: nothing is lost"),
             errno.EDQUOT: ("disk_full", "your quota is used up: free some space, then give the same command again"),
@@ -140,7 +140,7 @@ class StorageError(FtspecError):
             errno.EPERM: ("no_permission", "give yourself the permission on this folder"),
         }
         code, fix = advice.get(error.errno or 0, ("storage", "check the disk, then give the same command again"))
-        return cls(code, f"cannot write: {error.strerror or error}", file=str(path), fix=fix)
+        return cls(code, f"cannot {doing}: {error.strerror or error}", file=str(path), fix=fix)
 
 
 class ProviderError(FtspecError):

@@ -2,17 +2,20 @@
 
 import asyncio
 import dataclasses
+import errno
+import os
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ftspec.compose import verify_with_hydra
 from ftspec.evals.cache import ResponseCache
 from ftspec.providers.connect import Connection, connect
 from ftspec.runs.directory import RunDirectory
-from ftspec.spec.errors import FtspecError, GateError, Problem, SpecError
+from ftspec.spec.errors import FtspecError, GateError, Problem, SpecError, StorageError
 from ftspec.spec.events import Checked, Emit, Notice, Planned, RunFinished, silent
 from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.record import record_runs
@@ -99,11 +102,11 @@ async def execute(plan: Plan, options: RunOptions = RunOptions(), emit: Emit = s
         outcomes = tuple(_reused(run) for run in plan.runs)
         await _ship(shipping, plan.name, [outcome.directory for outcome in outcomes])
         return _report(outcomes, (0, 0), started, shipping)
+    _check_folder(plan.project.runs)
     counts = plan.counts
     emit(Planned(experiment=plan.name, runs=len(plan.runs), to_train=counts["train"], reused=counts["reuse"]))
     checked = _check_expansion(plan, emit)
-    directories = record_runs(plan)
-    outcomes = await _execute(plan, directories, frozenset(options.only), shipping, emit)
+    outcomes = await _execute(plan, frozenset(options.only), shipping, emit)
     return _report(outcomes, checked, started, shipping)
 
 
@@ -128,6 +131,16 @@ async def _ship(shipping: "Shipping | None", experiment: str, runs: Iterable[Run
         await asyncio.to_thread(shipping.baselines, experiment)
         for run in runs:
             await asyncio.to_thread(shipping.run, run)
+
+
+def _check_folder(runs: Path) -> None:
+    """Find out before anything is done whether `runs/` can be written. Raises StorageError."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        if not os.access(runs, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StorageError.of(error, runs) from error
 
 
 def _reused(run: PlannedRun) -> RunOutcome:
@@ -164,25 +177,19 @@ async def _connections(plan: Plan) -> AsyncIterator[Mapping[str, Connection]]:
 
 
 async def _execute(
-    plan: Plan,
-    directories: Mapping[str, RunDirectory],
-    only: frozenset[Part],
-    shipping: "Shipping | None",
-    emit: Emit,
+    plan: Plan, only: frozenset[Part], shipping: "Shipping | None", emit: Emit
 ) -> tuple[RunOutcome, ...]:
     if not only & {"baselines", "train", "evals"}:
-        return tuple(
-            RunOutcome(run.label, run.train_digest, directories[run.train_digest], "planned") for run in plan.runs
-        )
+        return _planned(plan, record_runs(plan))
+    # A missing key or a wrong address is told before anything is written.
     async with _connections(plan) as connections:
+        directories = record_runs(plan)
         runner = Runner(plan.project, connections, emit, ResponseCache(plan.project.store / "responses.sqlite"))
         if "baselines" in only:
             await score_baselines(plan, runner)
             await _ship(shipping, plan.name, ())
         if not only & {"train", "evals"}:
-            return tuple(
-                RunOutcome(run.label, run.train_digest, directories[run.train_digest], "planned") for run in plan.runs
-            )
+            return _planned(plan, directories)
         limit = plan.composed.experiment.provider.concurrency or DEFAULT_CONCURRENCY
         gate = asyncio.Semaphore(limit)
 
@@ -193,6 +200,10 @@ async def _execute(
             return done
 
         return tuple(await asyncio.gather(*(guarded(run) for run in plan.runs)))
+
+
+def _planned(plan: Plan, directories: Mapping[str, RunDirectory]) -> tuple[RunOutcome, ...]:
+    return tuple(RunOutcome(run.label, run.train_digest, directories[run.train_digest], "planned") for run in plan.runs)
 
 
 async def _do_run(run: PlannedRun, directory: RunDirectory, runner: Runner, only: frozenset[Part]) -> RunOutcome:

@@ -39,13 +39,20 @@ async def ensure_trained(
 ) -> Training:
     """Return the run's finished attempt, training it unless one is on file or another process is at it.
 
-    Raises ProviderError with the job's own reason where the training failed; that attempt is sealed too.
+    An attempt left open by an earlier call is gone on with; if its job has failed meanwhile (the disk was full), that
+    is recorded and one new attempt is made. Raises ProviderError with the job's own reason where the training failed;
+    that attempt is sealed too.
     """
     async with _turn(run, project, emit):
         if (attempt := directory.finished()) is not None:
             return Training(attempt, reused=True)
+        left_open = any(not attempt.sealed for attempt in directory.attempts())
         attempt = directory.open_attempt()
         result = await _train(run, directory, attempt, connection, project, emit)
+        if left_open and result.status == "failed":
+            emit(Notice(level="info", code="again", message="the earlier job failed; a new attempt", subject=run.label))
+            attempt = directory.open_attempt()
+            result = await _train(run, directory, attempt, connection, project, emit)
     return Training(_succeeded(attempt, result), reused=False)
 
 

@@ -59,6 +59,9 @@ def test_outside_a_project_it_says_how_to_start_one(tmp_path: Path, ftspec: Run)
     assert "ftspec init" in done.stderr
 
 
+user = {"role": "user", "content": "where is my order"}
+answer = {"role": "assistant", "content": "delivery"}
+
 # what is changed, what must be said, and where
 MISTAKES = [
     ("n_epochs: [1, 3]", "n_epoch: [1, 3]", "did you mean n_epochs?", "experiments/quickstart.yaml:"),
@@ -73,6 +76,8 @@ MISTAKES = [
     ("seed: 7", "sed: 7", "did you mean seed?", "experiments/quickstart.yaml:"),
     ("evals: [routing]", "evals: [rooting]", "routing", "experiments/quickstart.yaml"),
     ("{file: prompts/route.md}", "{file: prompts/rout.md}", "prompts/rout.md", "experiments/quickstart.yaml:"),
+    ('"{{ queue }}"}', '"{{ queue }}", weight: 2}', "from 0 to 1 (got 2)", "experiments/quickstart.yaml:11:"),
+    ('"{{ text }}"}', '"{{ text }}", weight: 1}', "weight on a user message", "experiments/quickstart.yaml:10:"),
 ]
 
 
@@ -122,12 +127,50 @@ def test_a_bad_row_is_named_by_file_and_line(project: Path, ftspec: Run, row: st
         assert said in done.stderr
 
 
-def test_weights_in_the_data_are_checked(project: Path, ftspec: Run) -> None:
-    edit(project, 'content: "{{ queue }}"}', 'content: "{{ queue }}", weight: 2}')
-    edit(project, 'content: "{{ text }}"}', 'content: "{{ text }}", weight: 1}')
-    done = ftspec("validate", cwd=project)
-    assert done.returncode == 65
-    assert "weight" in done.stderr
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"messages": [user, answer | {"weight": 2}]}, "messages[1].weight: weight is 2"),
+        ({"messages": [user | {"weight": 1}, answer]}, "messages[0].weight: weight on a user message"),
+        ({"text": "x", "queue": "refund"}, "no `messages` in the row (it has: text, queue)"),
+    ],
+)
+def test_a_bad_chat_row_is_named_by_file_and_line(project: Path, ftspec: Run, row: object, said: str) -> None:
+    rows = [{"messages": [{"role": "user", "content": f"where is {i}"}, answer]} for i in range(20)]
+    lines = [json.dumps(row) for row in [*rows[:3], row, *rows[3:]]]
+    (project / "data" / "chat.jsonl").write_text("\n".join(lines) + "\n")
+    spec = "defaults: [config, override evals: [routing], _self_]\nmodel: tiny\n"
+    spec += "dataset: {sources: [{path: data/chat.jsonl}], split: {validation: 3, test: 5}}\n"
+    (project / "experiments" / "chat.yaml").write_text(spec)
+    for verb in ("validate", "run"):
+        done = ftspec(verb, "chat", cwd=project)
+        assert done.returncode == 65, done.stdout + done.stderr
+        assert f"data/chat.jsonl:4: {said}" in done.stderr
+    assert not (project / "runs" / "chat").exists()
+
+
+def test_the_same_mistake_in_every_row_is_told_in_few_lines(project: Path, ftspec: Run) -> None:
+    edit(project, "{{ text }}", "{{ txet }}")
+    said = ftspec("validate", cwd=project).stderr.splitlines()
+    assert len(said) == 5
+    assert "the same in lines 4 to 100" in said[3]
+    assert len(json.loads(ftspec("validate", "--json", cwd=project).stdout)["error"]) == 101
+
+
+def test_an_older_python_is_told_which_one_is_needed(repository: Path, tmp_path: Path) -> None:
+    old = tmp_path / "python"
+    pretend = 'import sys; sys.version_info = (3, 9, 18); sys.version = "3.9.18 (main)"; exec(sys.argv[1])'
+    old.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{pretend}' \"$2\"\n")
+    old.chmod(0o755)
+    command = ["make", "quickstart", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "ftspec needs Python 3.11 or newer; this is 3.9.18" in done.stderr
+    assert not (tmp_path / "venv").exists()
+    run = 'import runpy; runpy.run_module("ftspec", run_name="__main__")'
+    direct = subprocess.run([old, "-c", run], cwd=repository, capture_output=True, text=True)
+    assert direct.returncode == 1
+    assert direct.stderr == "ftspec needs Python 3.11 or newer; this is 3.9.18\n"
 
 
 def test_a_provider_switch_names_the_models_that_it_trains(project: Path, ftspec: Run) -> None:

@@ -1,5 +1,6 @@
 """The main job through real processes: train, score, do nothing the second time, survive SIGKILL, never train twice."""
 
+import os
 import random
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +192,41 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on(demo: Any) -> None:
         assert "Traceback" not in errors
     assert demo.ftspec("run", "demo").returncode == 0
     assert len(demo.jobs()) == 2
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_while_training_ends_and_goes_on_once_there_is_room(demo: Any, small_disk: Path) -> None:
+    shutil.copytree(demo.root, small_disk, dirs_exist_ok=True)
+    full = type(demo)(small_disk)
+    done = full.ftspec("run", "demo", "hyperparameters.n_epochs=1")
+    assert done.returncode == 75, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "[internal]" not in done.stderr
+    assert not list(small_disk.rglob("*.tmp"))
+    subprocess.run(["mount", "-o", "remount,size=30m", str(small_disk)], check=True)
+    again = full.ftspec("run", "demo", "hyperparameters.n_epochs=1")
+    assert again.returncode == 0, again.stderr
+    assert full.ftspec("verify").returncode == 0
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+def test_a_folder_that_cannot_be_entered_or_written_is_one_clear_message(demo: Any, mode: int) -> None:
+    drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if drop and shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere")
+    runs = demo.root / "runs"
+    runs.mkdir()
+    runs.chmod(mode)
+    try:
+        for verb in ("plan", "run", "ls"):
+            done = subprocess.run(
+                [*drop, sys.executable, "-m", "ftspec", verb, "demo"], cwd=demo.root, capture_output=True, text=True
+            )
+            assert done.returncode == (0 if mode == 0o555 and verb != "run" else 75), done.stderr
+            if done.returncode:
+                assert "Permission denied" in done.stderr
+                assert "[no_permission]" in done.stderr
+    finally:
+        runs.chmod(0o755)
+    assert not list(runs.iterdir())
