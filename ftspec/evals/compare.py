@@ -179,7 +179,7 @@ def _verdict(arm: Measured, test: PairedTest, p: float, settings: Compare) -> tu
     """The first of equivalent, better or worse, cannot tell that holds."""
     low, high = test.wide
     margin = settings.margin
-    if margin is not None and -margin < low and high < margin:
+    if margin is not None and test.within(margin, settings.alpha):
         held = f"the {1 - 2 * settings.alpha:.0%} interval [{low:+.3f}, {high:+.3f}]"
         return "equivalent", f"{held} lies within the margin of {margin:g}"
     difference = test.second - test.first

@@ -8,6 +8,7 @@ import msgspec
 
 from ftspec.evals.metrics import Values, pooled
 from ftspec.evals.statistics.bootstrap import paired_bootstrap
+from ftspec.evals.statistics.equivalence import within_margin
 from ftspec.evals.statistics.mcnemar import mcnemar
 from ftspec.evals.statistics.means import mean_interval, standard_error
 from ftspec.evals.statistics.permutation import sign_flip
@@ -17,7 +18,8 @@ from ftspec.evals.statistics.tango import tango
 class PairedTest(msgspec.Struct, frozen=True):
     """What a paired test found. Intervals are of second - first; `wide` is the 1 - 2 alpha one for equivalence.
 
-    `discordant` is the mean squared difference of an item (0/1 items: the share that differs).
+    `discordant` is the mean squared difference of an item (0/1 items: the share that differs); `counts`, of 0/1 items
+    alone, are items that only the second, and only the first, has right, and all items.
     """
 
     first: float
@@ -27,6 +29,17 @@ class PairedTest(msgspec.Struct, frozen=True):
     p: float
     method: str
     discordant: float
+    counts: tuple[int, int, int] | None = None
+
+    def within(self, margin: float, alpha: float) -> bool:
+        """Tell whether the two differ by less than the margin, by two one-sided tests at `alpha`, exact for 0/1 items.
+
+        `alpha` is the one that the test was made with.
+        """
+        low, high = self.wide
+        if not (-margin < low and high < margin):
+            return False
+        return self.counts is None or within_margin(*self.counts, margin, alpha)
 
 
 def paired_test(first: Values, second: Values, alpha: float) -> PairedTest:
@@ -56,6 +69,7 @@ def _binary_test(before: Sequence[float], after: Sequence[float], alpha: float) 
         mcnemar(lost, gained),
         "mcnemar, tango",
         (gained + lost) / n,
+        (gained, lost, n),
     )
 
 

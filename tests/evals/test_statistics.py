@@ -16,6 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from ftspec.evals.statistics.bootstrap import bootstrap, paired_bootstrap, resamples
 from ftspec.evals.statistics.detectable import items_needed, smallest_difference
 from ftspec.evals.statistics.distributions import beta_cdf, binomial_cdf, normal_cdf, normal_quantile, t_cdf, t_quantile
+from ftspec.evals.statistics.equivalence import exact_p, within_margin
 from ftspec.evals.statistics.holm import holm
 from ftspec.evals.statistics.mcnemar import mcnemar
 from ftspec.evals.statistics.means import mean_interval, paired_t, standard_error
@@ -251,3 +252,27 @@ def test_an_effect_of_the_stated_size_is_found(n: int, discordant: float) -> Non
     difference = smallest_difference(n, discordant)
     if difference < discordant:
         assert _power(n, discordant, difference) >= 0.75
+
+
+def test_the_exact_p_value_equals_a_whole_enumeration() -> None:
+    n, margin, b, c = 30, 0.1, 1, 2
+    observed = tango_score(b, c, n, margin)
+    largest = 0.0
+    for share in (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.44):
+        total = 0.0
+        for x in range(n + 1):
+            for y in range(n + 1 - x):
+                if tango_score(x, y, n, margin) <= observed + 1e-9:
+                    shares = [share + margin, share, 1 - margin - 2 * share]
+                    total += stats.multinomial.pmf([x, y, n - x - y], n, shares)
+        largest = max(largest, total)
+    assert exact_p(b, c, n, margin) == pytest.approx(largest, rel=0.03)
+
+
+def test_the_exact_test_refuses_what_tango_lets_through_at_one_sided_discordance() -> None:
+    assert tango(5, 0, 100, 0.1)[1] < 0.1
+    assert exact_p(5, 0, 100, 0.1) == pytest.approx(stats.binom.cdf(5, 100, 0.1), abs=1e-6)
+    assert not within_margin(5, 0, 100, 0.1, 0.05)
+    assert not within_margin(0, 5, 100, 0.1, 0.05)
+    assert within_margin(4, 0, 100, 0.1, 0.05)
+    assert within_margin(0, 0, 5_000, 0.01, 0.05)

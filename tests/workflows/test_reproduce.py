@@ -129,17 +129,21 @@ def answers(run: RunDirectory) -> list[Any]:
     return [{k: v for k, v in json.loads(line).items() if k not in ("model", "key")} for line in lines]
 
 
-def test_moved_runs_reproduce_where_they_are_unpacked(swept: Any, tmp_path: Path) -> None:
-    """A copied run directory brings its sources and answers along: git is needed for the data alone."""
+def test_packed_runs_reproduce_where_they_are_unpacked(swept: Any, tmp_path: Path) -> None:
+    """One file carries sources, request and answers to a clone without a server; git is needed for the data alone."""
+    packed = tmp_path / "runs.tar"
+    assert swept.ftspec("runs", "pack", "demo", "-o", str(packed)).returncode == 0
     subprocess.run(["git", "clone", "-q", str(swept.root), str(tmp_path / "clone")], check=True)
     clone = type(swept)(tmp_path / "clone")
-    shutil.copytree(swept.root / "runs", clone.root / "runs", symlinks=True)
-    shutil.rmtree(clone.root / "runs" / ".embedded")
+    assert clone.ftspec("runs", "unpack", str(packed)).returncode == 0
     change(clone, EXPERIMENT, "Name the animal.", "Another prompt.")
     found = again(clone, "epochs=2", "bits")
     assert [v.word for v in found.subjects[0].verdicts] == ["reproduced"] * 3
     assert "attempt 001" in found.verdict.what[0]
     assert again(clone, "epochs=2", "scores").verdict.word == "reproduced"
+    shutil.rmtree(clone.root / ".git")
+    (clone.root / "data" / "rows.jsonl").unlink()
+    assert [v.word for v in again(clone, "epochs=2", "scores").subjects[0].verdicts] == ["impossible", "reproduced"]
 
 
 CATS = "{name: cats, match: {role: assistant, content_contains: cat}, weight: 0}"
