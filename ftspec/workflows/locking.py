@@ -236,9 +236,9 @@ def write_lock(plan: Plan, results: "Results | None" = None) -> tuple[Path, ...]
     """
     if plan.composed.ad_hoc:
         return ()
+    from ftspec.workflows.results import collect  # statistics: nothing that only reads a lock needs them
     from ftspec.workflows.rowsfile import write_rows
     from ftspec.workflows.sides import data_sides
-    from ftspec.workflows.results import collect  # statistics: nothing that only reads a lock needs them
 
     known = known_results(plan, results or collect(plan))
     files = {lock_path(plan.project, plan.name): lock_of(plan).to_bytes()}
