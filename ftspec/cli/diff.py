@@ -17,6 +17,7 @@ from ftspec.spec.errors import Exit
 @click.option("--untrusted", is_flag=True, help="Compose in a child without network, environment and much memory.")
 @click.option("--show-text", is_flag=True, help="Show learned words of some changed rows, and changed texts.")
 @click.option("--markdown", is_flag=True, help="Write the comment instead of the terminal's table.")
+@click.option("--names", is_flag=True, help="Write the names of experiments with something to train or to score.")
 @click.option("--exit-code", is_flag=True, help="Exit 2 when something changed.")
 @click.option("--key", default="default", help="Tells several comments of one pull request apart.")
 @json_option
@@ -27,6 +28,7 @@ def command(
     untrusted: bool,
     show_text: bool,
     markdown: bool,
+    names: bool,
     exit_code: bool,
     key: str,
     as_json: bool,
@@ -40,6 +42,10 @@ def command(
     plain = to_json(changes)
     if as_json:
         echo_json(plain)
+    elif names:
+        work = {run.experiment for run in changes.of_kind("new", "retrain", "re-score")}
+        for name in sorted(work):
+            click.echo(name)
     elif markdown:
         from ftspec.report.markdown.comment import comment
 

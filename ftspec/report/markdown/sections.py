@@ -1,5 +1,6 @@
 """The sections of a comment, each balanced in itself, each bounded by `most` lines of one kind."""
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -8,6 +9,7 @@ from ftspec.report.markdown.escape import code, fenced, scrubbed
 from ftspec.workflows.changes import Changes, Data, FieldGroup, Known, Run, Suite
 
 _SIGN = {"new": "➕", "removed": "➖", "retrain": "🔁", "re-score": "📏", "metadata": "🏷️", "renamed": "✏️"}
+_QUOTED = re.compile(r'"[^"]*"')  # a warning may quote what stands in prompts and rows
 _OPEN = 12  # more scores than that are folded
 
 
@@ -259,7 +261,9 @@ def notices(changes: Changes, *, warnings: bool) -> Iterator[str]:
             experiment, message = code(trouble.experiment), code(trouble.message, 200)
             lines.append(f"- ℹ️ before this change {experiment} did not compose: {message}")
         found = [trouble for trouble in changes.troubles if trouble.side == "head" and trouble.severity == "warning"]
-        lines += [f"- ⚠️ {code(trouble.experiment)}: {code(trouble.message, 200)}" for trouble in found[:10]]
+        for trouble in found[:10]:
+            message = trouble.message if changes.show_text else _QUOTED.sub('"…"', trouble.message)
+            lines.append(f"- ⚠️ {code(trouble.experiment)}: {code(message, 200)}")
     if lines:
         yield ""
         yield from lines
