@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
+from ftspec.cli.completing import complete_words
 from ftspec.spec.errors import FtspecError, Problem, UnsafeError, UsageError
 
 if TYPE_CHECKING:
@@ -28,17 +28,6 @@ class Target:
     project: "Project"
     name: str
     overrides: tuple[str, ...]
-
-
-def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete experiment names; never raises, since it runs while someone types."""
-    try:
-        from ftspec.compose.project import Project
-
-        names = Project.find(Path.cwd()).experiment_names()
-    except Exception:
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _words(metavar: str) -> Callable[[F], F]:

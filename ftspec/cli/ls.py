@@ -2,14 +2,15 @@
 
 import click
 
-from ftspec.cli.arguments import complete_words, current_project, echo_json, json_option
+from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.completing import complete_experiments
 from ftspec.cli.terminal import out_colour
 
 _STATUSES = ("trained", "failed", "running", "interrupted", "planned", "unreadable")
 
 
 @click.command(help="List all runs with status and scores, newest first, or those of one EXPERIMENT.")
-@click.argument("experiment", required=False, shell_complete=complete_words)
+@click.argument("experiment", required=False, shell_complete=complete_experiments)
 @click.option("--label", metavar="PATTERN", help="Only runs whose label matches, such as '*lr=0.2*'.")
 @click.option(
     "--where", multiple=True, metavar="KEY=VALUE", help="Only runs at this point of a sweep (may be repeated)."

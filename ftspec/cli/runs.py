@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftspec.cli.arguments import complete_words, current_project, echo_json, json_option
+from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.completing import complete_experiments
 from ftspec.cli.terminal import err_colour, out_colour
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def push(names: tuple[str, ...], address: str | None, as_json: bool) -> int:
 
 
 @command.command(help="Pull runs that are not here, verified: of every experiment, or of EXPERIMENT.")
-@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=complete_words)
+@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=complete_experiments)
 @click.option("--from", "address", metavar="STORE", help="A folder or a URL; default the experiment's `store:`.")
 @json_option
 def pull(experiments: tuple[str, ...], address: str | None, as_json: bool) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -242,3 +243,44 @@ def test_doctor(project: Path, ftspec: Run) -> None:
 
 def test_no_colours_in_a_pipe(project: Path, ftspec: Run) -> None:
     assert "\x1b[" not in ftspec("plan", "quickstart", cwd=project).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_real_shell_completes_experiments_keys_and_values(
+    project: Path, ftspec: Run, tmp_path: Path, shell: str
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    (tmp_path / "script").write_text(ftspec("completion", shell, cwd=project).stdout)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ftspec").write_text(f'#!/bin/sh\nexec {sys.executable} -m ftspec "$@"\n')
+    (tmp_path / "bin" / "ftspec").chmod(0o755)
+    programs = {
+        "bash": f"source {tmp_path}/script; compopt() {{ :; }}\n"
+        'try() { COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _ftspec_completion ftspec; '
+        'echo "${COMPREPLY[*]}"; }\n'
+        "try ftspec pla; try ftspec plan qu; try ftspec plan quickstart hyperparameters.n; "
+        "try ftspec plan quickstart weights = ass",
+        "fish": f"source {tmp_path}/script\ncomplete -C 'ftspec pla'; complete -C 'ftspec plan qu'; "
+        "complete -C 'ftspec plan quickstart hyperparameters.n'; complete -C 'ftspec plan quickstart weights=ass'",
+        # Without a terminal zsh has no completion: what its function asks and gets is looked at.
+        "zsh": "compdef() { :; }; compadd() { print -- ${completions[*]}; }\n"
+        f"_describe() {{ print -- ${{completions_with_descriptions[*]}}; }}; source {tmp_path}/script 2>/dev/null\n"
+        "try() { words=($@); CURRENT=$#; _ftspec_completion; }\n"
+        "try ftspec pla; try ftspec plan qu; try ftspec plan quickstart hyperparameters.n; "
+        "try ftspec plan quickstart weights=ass",
+    }
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "COMP_WORDBREAKS": " ="}
+    done = subprocess.run(
+        [shell, *(["-f"] if shell == "zsh" else []), "-c", programs[shell]],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    said = done.stdout
+    assert re.search(r"\bplan\b", said), said + done.stderr
+    assert "quickstart" in said
+    assert "hyperparameters.n_epochs=" in said
+    assert ("assistant" if shell == "bash" else "weights=assistant") in said
