@@ -9,7 +9,8 @@ from ftspec.cli.arguments import current_project
 
 @click.command(
     help="Print the JSON Schema of experiments, or of the files of one group (weights, evals, ...), for editors; "
-    "--write puts all of them into conf/; --docs prints the reference of every key."
+    "or of the `plan` that diff --json writes; --write puts those of editors into conf/; --docs prints the reference "
+    "of every key."
 )
 @click.argument("name", required=False)
 @click.option("--write", is_flag=True, help="Write conf/*.schema.json anew.")
@@ -21,6 +22,11 @@ def command(name: str | None, write: bool, check: bool, docs: bool) -> int:
         from ftspec.spec.reference import markdown
 
         click.echo(markdown(), nl=False)
+        return 0
+    if name == "plan" and not (write or check):
+        from ftspec.workflows.changes import SCHEMA_FILE
+
+        click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
         return 0
     from ftspec.spec.editor import GROUPS
     from ftspec.spec.errors import Exit, UsageError

@@ -14,6 +14,7 @@ import msgspec
 from ftspec.spec.errors import DataError
 
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("changes.schema.json")
 MAX_BYTES = 5 * 1024 * 1024
 Kind = Literal["new", "removed", "retrain", "re-score", "metadata", "renamed"]
 
@@ -336,7 +337,7 @@ def read_changes(content: bytes) -> Changes:
 @cache
 def schema() -> dict[str, Any]:
     """Return the published JSON Schema."""
-    found: dict[str, Any] = json.loads((Path(__file__).parent / "changes.schema.json").read_bytes())
+    found: dict[str, Any] = json.loads(SCHEMA_FILE.read_bytes())
     return found
 
 
@@ -364,4 +365,4 @@ def _check(value: Any) -> None:
 
 if __name__ == "__main__":
     text = json.dumps(make_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (Path(__file__).parent / "changes.schema.json").write_text(text, "utf-8")
+    SCHEMA_FILE.write_text(text, "utf-8")
