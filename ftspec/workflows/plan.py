@@ -22,6 +22,7 @@ from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecEr
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.workflows.aliases import aliases_of
 from ftspec.workflows.identity import Identity, engine_identity
+from ftspec.workflows.keys import written_keys
 from ftspec.workflows.linting import lint_data, lint_suite
 from ftspec.workflows.placing import place
 from ftspec.workflows.prepared import facts_of, prepare_data, unkept_masks
@@ -156,6 +157,7 @@ def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pl
     Raises what `make_plan` raises, with places.
     """
     composed = load(project, name, overrides)
+    Problems(list(written_keys(project, composed))).raise_as(SpecError)  # before caches are written
     builder = _Builder(project, composed)
     builder.problems.found += [alias.problem() for alias in aliases_of(project, composed)]
     builder.check_providers()
