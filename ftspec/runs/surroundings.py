@@ -64,7 +64,7 @@ def of_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[Differe
         return []
     found = []
     if now.get("commit") != before["commit"]:
-        why = "level config composes the recorded sources and compares their digests"
+        why = "level config composes the sources again and compares digests"
         found.append(Difference("commit", before["commit"][:12], str(now.get("commit") or "none")[:12], False, why))
     if before.get("dirty"):
         why = "sources are kept byte by byte; the rest of the difference is the patch that run.json names"

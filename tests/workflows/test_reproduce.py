@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -356,3 +357,29 @@ def test_what_cannot_be_meant_is_told(
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told
+
+
+def test_the_page_is_true(sweep: Any, repository: Path) -> None:
+    """docs/reproduce.md prints what these commands print, but for digests."""
+    page = (repository / "docs" / "reproduce.md").read_text("utf-8")
+    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 6
+    for block in blocks:
+        shown = {line[2:]: "" for line in block.splitlines() if line.startswith("$ ")}
+        command = ""
+        for line in block.splitlines(keepends=True):
+            command = line[2:].rstrip() if line.startswith("$ ") else command
+            shown[command] += "" if line.startswith("$ ") else line
+        for words, expected in shown.items():
+            program, *arguments = shlex.split(words)
+            if program == "ftspec":
+                printed = sweep.ftspec(*arguments).stdout
+            else:
+                printed = subprocess.run(
+                    [program, *arguments], cwd=sweep.root, check=True, capture_output=True
+                ).stdout.decode()
+            assert without_digests(printed) == without_digests(expected), words
+
+
+def without_digests(text: str) -> str:
+    return re.sub(r"\b[0-9a-f]{12}\b", "HEX", text)

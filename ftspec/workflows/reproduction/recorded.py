@@ -37,7 +37,8 @@ async def of_directory(project: Project, target: str, options: ReproduceOptions,
         if options.level == "scores":
             case.notes.append("graded by the suite and the items that the run itself holds")
             case.verdicts.append(judge_scores(run, attempt, None, project.store))
-    notes = (f"from the run directory {run.path}",)
+    place = run.path.relative_to(project.root) if run.path.is_relative_to(project.root) else run.path
+    notes = (f"from the run directory {place}",)
     return Reproduction(facts["experiment"], options.level, (case.subject(project.root),), notes)
 
 
