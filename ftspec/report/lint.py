@@ -22,7 +22,7 @@ lint:
 
 Rates are percent of training rows on which a lint fires in three public data sets (banking77, clinc150, gsm8k),
 measured again by a test. Above 1 % a lint is off until an experiment asks for it; `-` looks at no single row. Lints of
-texts look at a stable sample of data sets beyond 20,000 rows or 16 MB; repeated rows, leaks and secrets are searched in
+texts look at a stable sample of data sets beyond 20,000 rows or 8 MB; repeated rows, leaks and secrets are searched in
 all rows. What was found is kept by content, so that it is looked for once.
 
 This page is written from the lints themselves.

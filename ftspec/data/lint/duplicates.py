@@ -112,7 +112,7 @@ def alike(one: "array[int]", other: "array[int]") -> bool:
 
 
 class _NearDuplicates:
-    """Keeps the triples of every row seen: at most 16 MB of text, so about as much memory."""
+    """Keeps the triples of every row seen: at most 8 MB of text, so about as much memory."""
 
     def __init__(self, lint: Lint, subject: Subject) -> None:
         self._lint = lint

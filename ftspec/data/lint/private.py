@@ -19,8 +19,8 @@ _SECRETS = (
     (b"hf_", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     (b"PRIVATE KEY", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     (b".eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
-    (b"://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"\\]{1,64}:[^\s/:@\"\\]{6,64}@[\w.-]+")),
 )
+_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"\\]{1,64}:[^\s/:@\"\\]{6,64}@[\w.-]+")
 _PLAIN_DISTINCT = 8  # a placeholder such as sk-xxxxxxxxxxxxxxxxxxxxxxxx has few distinct characters
 
 
@@ -31,6 +31,8 @@ def secrets(text: str) -> Iterator[str]:
             for match in pattern.finditer(text):
                 if literal == b"PRIVATE KEY" or len(set(match.group())) >= _PLAIN_DISTINCT:
                     yield match.group()
+    if "://" in text and "@" in text:
+        yield from (match.group() for match in _PASSWORD.finditer(text))
 
 
 def texts(row: Row) -> Iterator[tuple[str, str]]:
@@ -43,7 +45,8 @@ def texts(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _secret(row: Row) -> Hit | None:
-    if not any(literal in row.data for literal, _ in _SECRETS):
+    data = row.data
+    if not any(literal in data for literal, _ in _SECRETS) and not (b"://" in data and b"@" in data):
         return None
     for path, text in texts(row):
         for found in secrets(text):

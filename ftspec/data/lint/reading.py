@@ -1,7 +1,7 @@
 """The rows a lint sees: rendered parts decoded once, each with its line in the source.
 
 Lints that only compare keys or look for a few bytes see every row. The others see a stable sample of data sets beyond
-20,000 rows or 16 MB: the rows whose key, a hash, falls below a threshold, so that the same rows are seen every time.
+20,000 rows or 8 MB: the rows whose key, a hash, falls below a threshold, so that the same rows are seen every time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from ftspec.data.parts import Prepared
 from ftspec.data.preference import PreferenceRow
 
 SAMPLE_ROWS = 20_000
-SAMPLE_BYTES = 16 * 1024 * 1024
+SAMPLE_BYTES = 8 * 1024 * 1024
 _BUFFER = 1 << 20
 
 
