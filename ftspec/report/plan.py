@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ftspec.evals.statistics.detectable import items_needed, smallest_difference
 from ftspec.report.proof import chosen, proof_lines
-from ftspec.report.style import columns, duration, paint, usd
+from ftspec.report.style import columns, duration, paint, usd, usd_range
 from ftspec.workflows.plan import Plan, PlannedRun
 
 # The share of items on which two arms differ; 20 % is the table of docs/statistics.md when nothing is known yet.
@@ -32,7 +32,7 @@ def _head(plan: Plan, first: PlannedRun, colour: bool) -> str:
     todo += f", {counts['score']} to score again" if counts["score"] else ""
     free = "free, offline" if first.identity.family == "embedded" else "hosted"
     limit = experiment.budget.max_usd
-    cost = usd(plan.usd) + (f" of {usd(limit)}" if limit is not None else "")
+    cost = usd_range(plan.usd, plan.usd_range) + (f" of {usd(limit)}" if limit is not None else "")
     time = f"about {duration(plan.seconds)}" if plan.seconds >= 1 else "nothing to wait for"
     name = paint(plan.name, "bold", colour)
     return "   ".join([name, f"{experiment.provider.profile}/{experiment.model}", free, todo, cost, time])
@@ -78,6 +78,6 @@ def run_lines(plan: Plan, *, colour: bool) -> Iterator[str]:
     for run in plan.runs:
         tokens = run.prepared.parts["train"].tokens * run.n_epochs
         steps = "auto" if run.n_steps is None else f"{run.n_steps:,}"
-        cost = usd(run.usd) if run.action == "train" else usd(0)
+        cost = usd_range(run.usd, run.usd_range) if run.action == "train" else usd(0)
         rows.append([run.label, run.action, steps, f"{tokens:,}", cost, run.train_digest[7:19]])
     yield from columns(rows, right=frozenset({2, 3, 4}))

@@ -30,6 +30,13 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def usd_range(value: float | None, bounds: tuple[float, float] | None) -> str:
+    """Dollars, and what they may be where a host decides: `$3.10 ($1.03-$3.10)`."""
+    if bounds is None or bounds[0] == bounds[1]:
+        return usd(value)
+    return f"{usd(value)} ({usd(bounds[0])}-{usd(bounds[1])})"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: `8 s`, `2 min`, `1.5 h`."""
     if seconds < 90:

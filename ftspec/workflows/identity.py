@@ -11,7 +11,7 @@ from typing import Any
 from ftspec.data import RowRules, TokenCounter, counter_for
 from ftspec.providers.profiles import load_profile
 from ftspec.spec.experiment import Provider
-from ftspec.wire.auto import auto_epochs
+from ftspec.wire.auto import MIN_EPOCHS, TARGET_EPOCHS, auto_epochs
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,16 @@ class Identity:
         batch = hyperparameters.get("batch_size", "auto")
         size = auto_batch(rows) if batch == "auto" else int(batch)
         return epochs, epochs * -(-rows // size)
+
+    def epochs_range(self, rows: int, hyperparameters: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the fewest and the most epochs to reckon with: a host that resolves `auto` itself may choose fewer.
+
+        Hosts publish no bound; the most is the published rule, but never less than its usual three.
+        """
+        epochs, _ = self.schedule(rows, hyperparameters)
+        if self.engine is not None or hyperparameters.get("n_epochs", "auto") != "auto":
+            return epochs, epochs
+        return MIN_EPOCHS, max(TARGET_EPOCHS, epochs)
 
 
 @cache

@@ -71,6 +71,7 @@ class PlannedRun:
     n_epochs: int
     n_steps: int | None
     usd: float | None
+    usd_range: tuple[float, float] | None
 
     @property
     def label(self) -> str:
@@ -127,6 +128,13 @@ class Plan:
         prices = [run.usd for run in self.runs if run.action == "train"]
         known = [price for price in prices if price is not None]
         return sum(known) if len(known) == len(prices) else None
+
+    @property
+    def usd_range(self) -> tuple[float, float] | None:
+        """The least and the most it may cost, since hosts resolve `auto` themselves; None where a price is unknown."""
+        prices = [run.usd_range for run in self.runs if run.action == "train"]
+        known = [price for price in prices if price is not None]
+        return (sum(p[0] for p in known), sum(p[1] for p in known)) if len(known) == len(prices) else None
 
     @property
     def seconds(self) -> float:
@@ -296,6 +304,11 @@ def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> P
     attempt = directory.finished() if directory else None
     to_score = tuple(s.name for s in planned if not _scored(directory, attempt, s))
     epochs, steps = identity.schedule(train.rows, hyperparameters)
+
+    def cost(n_epochs: int) -> float | None:
+        return price(experiment.provider.profile, experiment.model, train.tokens * n_epochs)
+
+    fewest, most = map(cost, identity.epochs_range(train.rows, hyperparameters))
     return PlannedRun(
         point=point,
         prepared=prepared,
@@ -308,7 +321,8 @@ def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> P
         to_score=to_score,
         n_epochs=epochs,
         n_steps=steps,
-        usd=price(experiment.provider.profile, experiment.model, train.tokens * epochs),
+        usd=cost(epochs),
+        usd_range=(fewest, most) if fewest is not None and most is not None else None,
     )
 
 

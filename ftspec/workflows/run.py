@@ -69,7 +69,7 @@ def check_budget(plan: Plan, options: RunOptions) -> None:
     """Refuse a plan over `budget.max_usd`, of unknown price, or paid without a yes. Raises GateError."""
     if plan.counts["train"] == 0 or "train" not in options.only:
         return
-    usd, limit = plan.usd, plan.composed.experiment.budget.max_usd
+    usd, limit = plan.usd_range[1] if plan.usd_range else None, plan.composed.experiment.budget.max_usd
     if usd is None and not options.accept_unknown:
         raise GateError(
             "unknown_price",
@@ -80,12 +80,12 @@ def check_budget(plan: Plan, options: RunOptions) -> None:
     if usd is not None and limit is not None and usd > limit:
         raise GateError(
             "over_budget",
-            f"this plan costs ${usd:.2f}, over ${limit:.2f}",
+            f"this plan may cost ${usd:.2f}, over ${limit:.2f}",
             path="budget.max_usd",
             fix="raise it, or do less",
         )
     if (usd is None or usd > 0) and not options.yes:
-        price = "an unknown sum" if usd is None else f"${usd:.2f}"
+        price = "an unknown sum" if usd is None else f"up to ${usd:.2f}"
         raise GateError("not_confirmed", f"this plan costs {price}", fix="give --yes to spend it")
 
 

@@ -18,6 +18,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "to_score": counts["score"],
         "reused": counts["reuse"],
         "usd": plan.usd,
+        "usd_range": plan.usd_range,
         "max_usd": experiment.budget.max_usd,
         "seconds": round(plan.seconds, 1),
         "swept": {key: list(values) for key, values in plan.composed.swept.items()},
@@ -49,6 +50,7 @@ def _run_json(run: PlannedRun) -> dict[str, Any]:
         "epochs": run.n_epochs,
         "steps": run.n_steps,
         "usd": run.usd,
+        "usd_range": run.usd_range,
         "data": {
             role: {
                 "rows": part.rows,
