@@ -223,13 +223,15 @@ class Preparation:
         if train.rows < limits.min_rows and not rendering.issues.shown:
             message = f"{train.rows} rows to train on, {limits.name} needs at least {limits.min_rows}"
             rendering.issues.add(Problem("n_rows", message, "dataset"))
-        asked = (("validation", VALID, self.dataset.split.validation), ("test", TEST, self.dataset.split.test))
+        split = self.dataset.split
+        held: Any = split.test if split.folds is None else f"fold {split.fold} of {split.folds}"
+        asked = (("validation", VALID, split.validation), ("test", TEST, held))
         for name, code, amount in asked:
             if amount is None or isinstance(amount, Source):
                 continue
             rows = sum(1 for part in parts if part == code)
             if rows == 0:
-                message = f"no row falls into the {name} part ({amount} of {len(parts)} rows)"
+                message = f"no row falls into the {name} part ({amount}; {len(parts)} rows)"
                 rendering.issues.add(Problem("split", message, f"dataset.split.{name}"))
             elif isinstance(amount, int) and rows < amount:
                 message = f"{amount} rows asked for, {rows} are left"

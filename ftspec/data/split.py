@@ -1,7 +1,8 @@
 """Which part a row belongs to: a keyed hash of its key decides, never an order, so insertions move nobody else.
 
 u = first 8 bytes of blake2b(key), keyed by part and salt. A share takes the rows with u below it, a count those
-with the smallest u, whole groups at a time. Test is drawn first and each part has its own salt prefix.
+with the smallest u, whole groups at a time; a fold is an equal stretch of u. Test is drawn first and each part has its
+own salt prefix.
 """
 
 import hashlib
@@ -24,6 +25,11 @@ def draw(key: bytes, purpose: str, salt: str) -> int:
     if len(secret) > hashlib.blake2b.MAX_KEY_SIZE:
         secret = hashlib.blake2b(secret, digest_size=32).digest()
     return int.from_bytes(hashlib.blake2b(key, digest_size=8, key=secret).digest(), "big")
+
+
+def fold_of(key: bytes, folds: int, salt: str) -> int:
+    """Return which fold a key falls into, floor(folds * u)."""
+    return folds * draw(key, "fold", salt) >> 64
 
 
 def choose(keys: Sequence[bytes], among: Sequence[int], amount: float | int, purpose: str, salt: str) -> set[bytes]:
@@ -51,6 +57,11 @@ def choose(keys: Sequence[bytes], among: Sequence[int], amount: float | int, pur
 def assign(keys: Sequence[bytes], homes: bytes, split: Split) -> bytearray:
     """Return one part code per row. `homes` says where rows come from: TRAIN (to be divided), VALID, TEST, DROPPED."""
     parts = bytearray(homes)
+    if split.folds is not None:
+        held = {key for key in set(keys) if fold_of(key, split.folds, split.salt) == split.fold}
+        for row, part in enumerate(parts):
+            if part == TRAIN and keys[row] in held:
+                parts[row] = TEST
     plan: tuple[tuple[int, str, Any], ...] = ((TEST, "test", split.test), (VALID, "validation", split.validation))
     for code, purpose, amount in plan:
         if amount is None or isinstance(amount, Source):

@@ -21,6 +21,10 @@ def plan_lines(plan: Plan, *, colour: bool) -> Iterator[str]:
         yield from (f"        {line}" for line in proof_lines(first.prepared.proof, colour=colour))
     if plan.composed.swept:
         yield f"{paint('sweep', 'dim', colour)}   {_sweep(plan)}"
+    folds = plan.composed.experiment.dataset.split.folds
+    if folds is not None:
+        said = f"{folds} times as many trainings: each row is answered once by a model that did not see it"
+        yield f"{paint('folds', 'dim', colour)}   {said}; together they judge the recipe, not one model"
     for line in _proof(plan):
         yield f"{paint('proof', 'dim', colour)}   {line}"
 
@@ -59,7 +63,11 @@ def _sweep(plan: Plan) -> str:
 
 def _proof(plan: Plan) -> Iterator[str]:
     select = plan.composed.experiment.sweep.select.by if plan.composed.experiment.sweep else "valid_loss"
-    chosen = f"   winner chosen by: {select}" if len(plan.runs) > 1 else ""
+    chosen = (
+        f"   winner chosen by: {select}"
+        if len(plan.runs) > 1 and plan.composed.experiment.dataset.split.folds is None
+        else ""
+    )
     for suite in plan.suites:
         n = suite.n_items
         gain = smallest_difference(n, discordant=ASSUMED_DISCORDANT)

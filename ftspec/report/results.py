@@ -14,6 +14,7 @@ def result_lines(results: Results, *, colour: bool) -> Iterator[str]:
     for suite in results.suites:
         yield from _baseline_line(results, suite, colour)
     yield from _table(results, colour)
+    yield from _folds(results, colour)
     yield from _pick(results, colour)
     yield from _flip(results, colour)
     yield from (f"{paint('drift', 'yellow', colour)}   {visible(told)}" for told in results.drift)
@@ -40,6 +41,18 @@ def _table(results: Results, colour: bool) -> Iterator[str]:
         rows = [[paint(cell, "dim", colour) for cell in head]]
         rows += [_row(results, run, suite, colour) for run in results.runs]
         yield from columns(rows, right=frozenset({2, 6}), gap="  ")
+
+
+def _folds(results: Results, colour: bool) -> Iterator[str]:
+    for pooled in results.folds:
+        score = interval(pooled.value, pooled.low, pooled.high)
+        text = f"{visible(pooled.label)}   {pooled.suite}: {pooled.metric} {score} over {pooled.n:,} held-out rows"
+        yield f"{paint('folds', 'dim', colour)}   {text}, {pooled.folds} of {pooled.of} folds"
+    if results.folds:
+        yield (
+            "        this judges the recipe, not one model (folds share training rows: the interval is somewhat too "
+            "narrow); the model to ship is one more run on all rows"
+        )
 
 
 def _row(results: Results, run: RunRow, suite: str, colour: bool) -> list[str]:
@@ -80,6 +93,7 @@ def winner_lines(results: Results, winner: RunRow, *, colour: bool) -> Iterator[
     waiting = sum(run.status != "trained" for run in results.runs)
     if waiting:
         yield line("open", f"{waiting} of {len(results.runs)} runs are not trained: they may still win")
+    yield from _folds(results, colour)
     yield from _pick(results, colour)
 
 

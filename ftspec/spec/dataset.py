@@ -89,13 +89,27 @@ class TemplateMessage(Strict):
 class Split(Strict):
     """How rows are divided. Below 1 a share, an integer a count; a stable hash of the key decides, never an order.
 
-    A part that lies in files of its own is a source: `test: {path: data/test.csv}`.
+    A part that lies in files of its own is a source: `test: {path: data/test.csv}`. `folds` serve sets that are too
+    small for a test part: swept over `fold`, every row is held out once, and all scores together judge the recipe.
     """
 
     validation: Share | Count | Source | None = None
     test: Share | Count | Source | None = None
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None
+    fold: Annotated[int, Field(ge=0)] = 0
     by: str = "prompt"
     salt: Annotated[str, Field(max_length=48)] = ""
+
+    @model_validator(mode="after")
+    def _folds(self) -> "Split":
+        if self.folds is None:
+            if self.fold:
+                raise ValueError("fold needs folds: how many there are")
+        elif self.test is not None:
+            raise ValueError("folds make the test part; leave test out")
+        elif self.fold >= self.folds:
+            raise ValueError(f"folds are counted from 0: the last of {self.folds} is {self.folds - 1}")
+        return self
 
 
 class RowField(Strict):

@@ -218,6 +218,11 @@ WORDS: dict[str, Words] = {
         {
             "validation": ("Rows whose loss is watched: a share, a count or a file.", "validation: 0.1"),
             "test": ("Rows kept for evals: a share, a count or a file.", "test: 100"),
+            "folds": (
+                "Instead of a test part: so many, one of them held out; for small sets. Sweep `dataset.split.fold`.",
+                "folds: 5",
+            ),
+            "fold": ("Which of the folds is the test part, from 0.", "{folds: 5, fold: 2}"),
             "by": ("What stays together: `prompt`, `row`, `first_user` or a field.", "by: customer"),
             "salt": ("Changes which rows fall into which part.", "salt: v2"),
         },

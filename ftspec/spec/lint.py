@@ -20,6 +20,7 @@ _SPEC_LINTS = {
     "equal_samples": "several samples at temperature 0 are the same answer",
     "export_off": "the provider stops exporting on a date",
     "few_shots": "the training part has fewer rows than an arm shows",
+    "folds_left_out": "some folds are never held out, so some rows are never judged",
     "inference_off": "the provider's model stops answering on a date",
     "keep_until": "nothing is known about how long the provider keeps a model",
     "no_base_arm": "no arm asks the base model",

@@ -21,6 +21,7 @@ from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError, UnsafeError
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.workflows.aliases import aliases_of
+from ftspec.workflows.folds import left_out
 from ftspec.workflows.identity import Identity, engine_identity
 from ftspec.workflows.keys import written_keys
 from ftspec.workflows.linting import lint_data, lint_suite
@@ -188,7 +189,8 @@ class _Builder:
         self._data, self._suites = _Data(project), _Suites(project)
 
     def check_providers(self) -> None:
-        """Find every problem between the experiment and its provider's facts."""
+        """Find every problem between the experiment and its provider's facts, and folds that are missing."""
+        self.problems.found += left_out(self.composed.points)
         for point in self.composed.points:
             experiment = point.experiment
             self.problems.found += check(

@@ -13,6 +13,7 @@ from ftspec.evals.drift import drift_of
 from ftspec.evals.scores import ArmScores, Scores
 from ftspec.spec.errors import FtspecError, Problem
 from ftspec.workflows.flips import Flipped, flips
+from ftspec.workflows.folds import Pooled, pool, recipes
 from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.scored import ScoredSuite, scored_baselines, scored_run
 from ftspec.workflows.winner import Pick, choose
@@ -78,6 +79,7 @@ class RunRow:
 class Results:
     """All of it.
 
+    `folds` are scores of recipes over their folds, and then there is no pick.
     `flipped` are the items that the winner (or the only run) and the plain base decide differently on the first suite.
     `outcomes` says how each run ended in the call of `run` that returned this, `saved` which files of the lock it
     changed, and `unsent` why its store lacks something; all are empty where results were only read.
@@ -90,6 +92,7 @@ class Results:
     runs: tuple[RunRow, ...]
     pick: Pick | None
     flipped: Flipped | None
+    folds: tuple[Pooled, ...] = ()
     drift: tuple[str, ...] = ()
     outcomes: "tuple[RunOutcome, ...]" = ()
     saved: tuple[Path, ...] = ()
@@ -118,6 +121,7 @@ class Results:
             ],
             "runs": [run.to_json() for run in self.runs],
             "pick": self.pick.to_json() if self.pick else None,
+            "folds": [pooled.to_json() for pooled in self.folds],
             "drift": list(self.drift),
         }
 
@@ -128,7 +132,9 @@ def collect(plan: Plan) -> Results:
     tuned = {run.train_digest: scored_run(run) for run in plan.runs}
     comparisons = _compare_with_baseline(plan, baselines, tuned)
     rows = tuple(_row(plan, run, tuned[run.train_digest], comparisons.get(run.train_digest, {})) for run in plan.runs)
-    pick = choose(plan, rows, tuned)
+    scores = [{name: found.scores for name, found in tuned[run.train_digest].items()} for run in plan.runs]
+    folds = pool([run.point for run in plan.runs], scores)
+    pick = None if recipes(run.point for run in plan.runs) else choose(plan, rows, tuned)  # folds are no rivals
     every = (*baselines.values(), *(found for suites in tuned.values() for found in suites.values()))
     return Results(
         experiment=plan.name,
@@ -141,6 +147,7 @@ def collect(plan: Plan) -> Results:
         ),
         runs=rows,
         pick=pick,
+        folds=folds,
         flipped=_flipped(plan, baselines, tuned, pick),
         drift=tuple(drift_of(found.scores for found in every)),
     )
