@@ -160,11 +160,20 @@ def _rate_problems(profile: Profile, hyperparameters: Hyperparameters) -> Iterab
     return guard(profile, {"hyperparameters": hyperparameter_fields(profile, asked)})
 
 
+# Methods that a spec can name and that no shipped profile trains, with the reason.
+_NOT_TRAINED = {
+    "dpo": "its rows are checked and written, but no host was seen to take them and the embedded engine cannot learn "
+    "from preferences",
+    "reinforcement": "it learns from graders that run at the host, not from answers, and ftspec hands none over; the "
+    "schema alone knows it",
+}
+
+
 def _data_problems(profile: Profile, method: str, rows: int | None, masked: bool) -> Iterable[Problem]:
     if method not in profile.methods:
-        known = ", ".join(profile.methods)
-        message = f"{profile.id} is not known to train by {method}, and ftspec writes no rows for it yet"
-        yield Problem("unknown_method", message, path="method.type", fix=f"it trains {known}")
+        why = _NOT_TRAINED.get(method, f"{profile.id} does not know it")
+        fix = f"with {profile.id} ftspec trains {', '.join(profile.methods)}"
+        yield Problem("unknown_method", f"{method} is not trained: {why}", path="method.type", fix=fix)
     if rows is not None and rows < profile.data.min_rows:
         yield Problem(
             "n_rows",

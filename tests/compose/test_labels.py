@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftspec.compose import load
 from ftspec.compose.labels import MAX_LABEL, label, names, value_name
 
 
@@ -93,6 +94,29 @@ def test_adding_a_value_renames_nothing() -> None:
     """A label is a function of the axes and the point's own values."""
     short = names(["seed", "dataset.split.test"])
     assert label({"seed": 1, "dataset.split.test": 0.1}, short) == "seed=1,test=0.1"
+
+
+SWEEP = """
+sweep:
+  grid:
+    hyperparameters.n_epochs: [1{more}]
+    weights: [assistant, last_assistant_turn]
+  zip: [{{hyperparameters.batch_size: [4{more}], hyperparameters.learning_rate_multiplier: [0.2{more}]}}]
+  union: [{{grid: {{model: [tiny], dataset.split.test: [0.1, 20{more}]}}}}]
+"""
+
+
+def test_a_wider_sweep_keeps_every_old_label(make_project) -> None:
+    narrow = [point.label for point in load(make_project(SWEEP.format(more="")), "x").points]
+    assert narrow == [
+        "epochs=1,weights=assistant,batch=4,lr=0.2",
+        "epochs=1,weights=last_assistant_turn,batch=4,lr=0.2",
+        "model=tiny,test=0.1",
+        "model=tiny,test=20",
+    ]
+    wide = [point.label for point in load(make_project(SWEEP.format(more=", 2, 3")), "x").points]
+    assert set(narrow) < set(wide)
+    assert len(wide) == len(set(wide)) == 22
 
 
 def test_long_labels_end_in_a_hash() -> None:

@@ -24,7 +24,9 @@ _REASONS = {
     **dict.fromkeys(("output_dir", "dataset_prepared_path"), "run folders are ftspec's own, found by digest"),
     **dict.fromkeys(("saves_per_epoch", "save_steps", "evals_per_epoch", "eval_steps"), "the provider decides"),
     **dict.fromkeys(("special_tokens", "chat_template", "tokenizer_type", "model_type"), "comes with the model"),
-    **dict.fromkeys(("rl", "dpo_beta", "dpo_use_weighting"), "no provider profile trains it"),
+    **dict.fromkeys(
+        ("rl", "dpo_beta", "dpo_use_weighting"), "only supervised trainings are written; method.type names others"
+    ),
     "strict": "about loading the model",
     "hub_model_id": "ftspec publishes nothing",
 }
