@@ -1,4 +1,4 @@
-"""Stable parts: adding rows moves none (of a count: at most one a row), groups stay whole, folds cover all rows once."""
+"""Stable parts: adding rows moves none (of a count: at most one a row), groups stay whole, folds hold all out once."""
 
 import json
 from collections import Counter
