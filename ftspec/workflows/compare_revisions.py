@@ -4,7 +4,7 @@ Runs in this process, or in the limited child of `contained.py`. Reads nothing b
 `conf/`, starts nothing, and imports no code of the project.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +16,14 @@ from ftspec.compose.revision import Entry, Revision
 from ftspec.runs.lock import read_lock
 from ftspec.spec.errors import DataError, FtspecError, Problem
 from ftspec.workflows import changes as shapes
-from ftspec.workflows.evaldiff import overlaps, suite_changes
+from ftspec.workflows.datadiff import data_changes
+from ftspec.workflows.evaldiff import new_bases, overlaps, suite_changes
 from ftspec.workflows.known import known_scores
 from ftspec.workflows.locked import lock_state, of_lock
 from ftspec.workflows.pairing import Paired, describe_all, field_groups, pair, sweep_fields
 from ftspec.workflows.places import Places, changed_files
 from ftspec.workflows.plan import draft_plan
-from ftspec.workflows.rowdiff import counts, diff_rows, samples
-from ftspec.workflows.sides import DataSide, ExperimentSide, asked_models, of_plan
+from ftspec.workflows.sides import ExperimentSide, asked_models, of_plan
 
 
 class JobSide(shapes.Shape, frozen=True):
@@ -83,11 +83,15 @@ def compare(job: Job) -> shapes.Changes:
             *field_groups(paired, places, job.show_text),
             *sweep_fields(base.experiments, head.experiments, paired, places, job.show_text),
         ),
-        data=tuple(_data(paired, job.show_text)),
+        data=tuple(data_changes(paired, job.show_text)),
         suites=tuple(suite_changes(paired, base.experiments)),
         overlaps=tuple(overlaps(paired, base.experiments)),
         known=tuple(known_scores(Path(job.base.folder), Path(job.head.folder), paired)),
-        notices=(*job.notices, *dict.fromkeys(note for e in head.experiments.values() for note in e.notes)),
+        notices=(
+            *job.notices,
+            *dict.fromkeys(note for e in head.experiments.values() for note in e.notes),
+            *new_bases(paired),
+        ),
         troubles=(*base.troubles, *head.troubles, *_new_warnings(base, head)),
         gates=(),
         prices_as_of=_prices_as_of(head),
@@ -221,84 +225,6 @@ def _experiments(job: Job, base: _Composed, head: _Composed, paired: list[Paired
 
 def _provider(config: Mapping[str, Any]) -> str:
     return str((config.get("provider") or {}).get("profile"))
-
-
-def _data(paired: Sequence[Paired], show_text: bool) -> Iterable[shapes.Data]:
-    """Yield every distinct change of data. A new run of an old experiment is compared with that experiment's data."""
-    before: dict[str, list[DataSide]] = {}
-    for found in paired:
-        if found.old is not None:
-            before.setdefault(found.old.experiment, []).append(found.old.data)
-    grouped: dict[tuple[str, str, str], tuple[list[str], DataSide | None, DataSide]] = {}
-    for found in paired:
-        if found.kind not in ("retrain", "new") or found.new is None:
-            continue
-        new, known = found.new.data, before.get(found.new.experiment, [])
-        old = found.old.data if found.old else next((d for d in known if d.digest == new.digest), None)
-        old = old or next(iter(known), None)
-        if old is not None and (old.digest, old.sources) == (new.digest, new.sources):
-            continue
-        key = (found.new.experiment, old.digest if old else "", new.digest)
-        grouped.setdefault(key, ([], old, new))[0].append(found.new.label)
-    for (experiment, _, _), (labels, old, new) in grouped.items():
-        yield _data_change(experiment, tuple(labels), old, new, show_text)
-
-
-def _data_change(
-    experiment: str, labels: tuple[str, ...], old: DataSide | None, new: DataSide, show_text: bool
-) -> shapes.Data:
-    rows: shapes.Rows | None = None
-    shown: tuple[shapes.Sample, ...] = ()
-    note = ""
-    if old is not None and old.digest != new.digest:
-        if old.rows is None or new.rows is None:
-            note = "rows unavailable: the data lies outside git and no experiments/NAME.rows is committed on both sides"
-        else:
-            compared = diff_rows(old.rows, new.rows)
-            rows = counts(compared, old, new)
-            shown = samples(compared, old, new, texts=show_text)
-    return shapes.Data(
-        experiment=experiment,
-        runs=labels,
-        old=_totals(old) if old else None,
-        new=_totals(new),
-        sources=tuple(_sources(old, new)),
-        rows=rows,
-        note=note,
-        samples=shown,
-    )
-
-
-def _totals(data: DataSide) -> shapes.Totals:
-    train = data.train
-
-    def rows(role: str) -> int:
-        return data.parts[role].rows if role in data.parts else 0
-
-    return shapes.Totals(
-        rows=train.rows,
-        validation=rows("valid"),
-        test=rows("test"),
-        messages=train.messages,
-        learned_messages=train.learned_messages,
-        tokens=train.tokens,
-        learned_tokens=train.learned_tokens,
-        policy=data.policy,
-        counter=data.counter,
-    )
-
-
-def _sources(old: DataSide | None, new: DataSide) -> Iterable[shapes.Source]:
-    before = old.sources if old else {}
-    for path in dict.fromkeys([*before, *new.sources]):
-        one, other = before.get(path), new.sources.get(path)
-        yield shapes.Source(
-            path=path,
-            old=one[0] if one else None,
-            new=other[0] if other else None,
-            rows_old=one[1] if one else None,
-            rows_new=other[1] if other else None,
-        )
 
 
 def _prices_as_of(head: _Composed) -> str:

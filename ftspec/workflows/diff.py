@@ -9,18 +9,12 @@ from typing import Any
 
 import msgspec
 
+from ftspec.compose.blobs import Blobs
 from ftspec.compose.closure import Closure, Closures, Scans
+from ftspec.compose.extraction import check_size, write_private
 from ftspec.compose.project import NAME, Project
-from ftspec.compose.revision import (
-    WORKTREE,
-    Blobs,
-    Repository,
-    Revision,
-    check_size,
-    composing_files,
-    printable,
-    write_private,
-)
+from ftspec.compose.repository import Repository
+from ftspec.compose.revision import WORKTREE, Revision, composing_files, printable
 from ftspec.compose.scan import UNSAFE
 from ftspec.spec.errors import FtspecError, Problem, UnsafeError
 from ftspec.spec.policy import Policy

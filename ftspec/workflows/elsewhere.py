@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from ftspec.compose import Project
-from ftspec.compose.revision import MAX_DATA_BYTES, Repository, Revision
+from ftspec.compose.blobs import MAX_DATA_BYTES
+from ftspec.compose.repository import Repository
+from ftspec.compose.revision import Revision
 from ftspec.runs.directory import RunDirectory
 from ftspec.runs.environment import git_state
 from ftspec.spec.errors import DataError, FtspecError, UsageError

@@ -38,6 +38,18 @@ def suite_changes(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) 
     return [_suite(key[0], key[1], *entry) for key, entry in grouped.items()]
 
 
+def new_bases(paired: Iterable[Paired]) -> Iterator[str]:
+    """Say where another base model makes baselines answer anew, though their suites did not change."""
+    told: dict[str, None] = {}
+    for found in paired:
+        if found.old is None or found.new is None:
+            continue
+        one, other = (f"{run.config['provider']['profile']}/{run.config['model']}" for run in (found.old, found.new))
+        if one != other and any(suite.baselines for suite in found.new.suites.values()):
+            told[f"{found.new.experiment}: baselines are asked of {other} now, not of {one}"] = None
+    yield from told
+
+
 def _before(found: Paired, base: Mapping[str, ExperimentSide]) -> RunSide | None:
     """Return the run of the base that a run is held against: its own, else one of the same experiment."""
     if found.old is not None or found.new is None:

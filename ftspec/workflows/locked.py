@@ -10,7 +10,7 @@ from ftspec.runs.lock import Lock, LockedRun
 from ftspec.spec.digests import train_digest
 from ftspec.spec.errors import DataError, Problems
 from ftspec.workflows.identity import engine_identity
-from ftspec.workflows.locking import LockState, _hash, stored_lock
+from ftspec.workflows.locking import LockState, block_hash, stored_lock
 from ftspec.workflows.locking import lock_state as state_of
 from ftspec.workflows.plan import Plan, canonical_hyperparameters, price
 from ftspec.workflows.rowsfile import read_rows_file
@@ -122,7 +122,7 @@ class _Locked:
         blocks = {key: dataset.get(key) for key in ("messages", "tools", "split")} | {
             "weights": point.config["weights"]
         }
-        return recipe is not None and all(getattr(recipe, key) == _hash(block) for key, block in blocks.items())
+        return recipe is not None and all(getattr(recipe, key) == block_hash(block) for key, block in blocks.items())
 
     def _data_of(self, point: Point, locked: LockedRun) -> DataSide:
         policy = policy_name(point.config.get("weights") or {})

@@ -100,7 +100,8 @@ def lock_of(plan: Plan) -> Lock:
     )
 
 
-def _hash(value: Any) -> str:
+def block_hash(value: Any) -> str:
+    """Return hex sha256 of a block of the resolved experiment, what is null left out."""
     import rfc8785
 
     return hashlib.sha256(rfc8785.dumps(_without_unset(value))).hexdigest()
@@ -118,10 +119,10 @@ def _recipe(run: PlannedRun) -> LockedRecipe:
     return LockedRecipe(
         data=run.data_digest,
         sources=tuple(sorted({one.path for one in run.prepared.sources})),
-        messages=_hash(dataset.get("messages")),
-        tools=_hash(dataset.get("tools")),
-        split=_hash(dataset.get("split")),
-        weights=_hash(weights),
+        messages=block_hash(dataset.get("messages")),
+        tools=block_hash(dataset.get("tools")),
+        split=block_hash(dataset.get("split")),
+        weights=block_hash(weights),
     )
 
 
@@ -141,7 +142,7 @@ def _files(run: PlannedRun) -> Iterable[LockedFile]:
 
 def _suite(suite: PlannedSuite) -> LockedSuite:
     held = projection(suite.suite)
-    parts = {name: _hash([held[key] for key in keys]) for name, keys in _SUITE_PARTS.items()}
+    parts = {name: block_hash([held[key] for key in keys]) for name, keys in _SUITE_PARTS.items()}
     return LockedSuite(name=suite.name, eval=suite.eval_digest, items=suite.n_items, parts=parts)
 
 

@@ -103,7 +103,7 @@ def outside_git(project: Project, paths: Sequence[str]) -> list[str]:
 
     None of them where there is no repository: nothing is reviewed there.
     """
-    from ftspec.compose.revision import Repository
+    from ftspec.compose.repository import Repository
 
     try:
         held = Repository.find(project.root).held()

@@ -257,3 +257,8 @@ def test_a_broken_results_file_hides_nothing_else(two: Any) -> None:
     changes = two.review()
     assert len(changes.to_train) == 2
     assert changes.known == ()
+
+
+def test_another_base_model_asks_the_baselines_anew(two: Any) -> None:
+    two.replace(DEMO, "model: tiny", "provider: {profile: openai}\nmodel: gpt-4.1-nano-2025-04-14")
+    assert any("gpt-4.1-nano" in note and "embedded/tiny" in note for note in two.review().notices)
