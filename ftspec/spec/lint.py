@@ -45,6 +45,7 @@ DATA_LINTS = {
     "eval_prompt": "the training rows have other instructions than the evals",
     "few_rows": "few rows to train on",
     "leak": "prompts of the training part also stand in another part",
+    "leak_alike": "prompts of the training part nearly stand in another part",
     "leak_row": "rows of the training part also stand in another part, answer included",
     "low_diversity": "the prompts say the same things over and over",
     "masked_tail": "the last answer of a row is not learned",

@@ -31,6 +31,7 @@ CATALOGUE: dict[str, Lint] = {
             overlap.EVAL_OVERLAP,
             overlap.EVAL_PROMPT,
             overlap.LEAK,
+            overlap.LEAK_ALIKE,
             overlap.LEAK_ROW,
             private.PERSONAL_DATA,
             private.SECRET,

@@ -8,6 +8,7 @@ signs and white space left out).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -219,6 +220,47 @@ LEAK_ROW = Lint(
     check=_RowLeak,
     fix="split by: prompt keeps equal rows together; remove them from files that are bound to a part",
     every=True,
+)
+
+_MOST_HELD = 20_000
+
+
+class _AlikeLeak:
+    """Compares training rows with the first 20,000 held-out rows; equal prompts are leak's."""
+
+    def __init__(self, lint: Lint, subject: Subject) -> None:
+        self._lint = lint
+        self._pairs: list[tuple[str, int, str, int]] = []
+        self._count = 0
+        held = islice(rows_of(subject.prepared, ("valid", "test")), _MOST_HELD)
+        self._held = group("held out", (keys_of(row.place, row.messages) for row in held))
+
+    def see(self, row: Row) -> None:
+        """Look a training row up."""
+        if row.part != "train" or not self._held.size:
+            return
+        found = self._held.find(keys_of("", row.messages))
+        if found is not None and found[0] in ("prefix", "text"):
+            self._count += 1
+            if len(self._pairs) < MOST_PAIRS:
+                file, _, line = found[1].rpartition(":")
+                self._pairs.append((file, int(line), row.source, row.line))
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the finding with its first pairs of lines."""
+        message = f"{self._count:,} training prompts equal held-out ones but for case and signs, or begin them"
+        yield from pairs_problem(self._lint, message, self._pairs)
+
+
+LEAK_ALIKE = Lint(
+    code="leak_alike",
+    level="hint",
+    practice="A test question that was trained with another comma is no new question.",
+    formula="a training prompt has the letters and digits of one in the validation or test part, or one of the two "
+    "is the beginning of the other; equal prompts are leak's",
+    source="Sainz et al. 2023, NLP Evaluation in Trouble: On the Need to Measure Data Contamination",
+    check=_AlikeLeak,
+    fix="`ftspec data overlap` lists the lines; split by a field that keeps them together",
 )
 
 EVAL_OVERLAP = Lint(

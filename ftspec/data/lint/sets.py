@@ -79,10 +79,12 @@ _FEWEST_ROWS = 20
 
 
 def closed_answers(subject: Subject) -> list[tuple[str, int]]:
-    """Return the answers of a data set that answers with labels, commonest first; empty for free text."""
+    """Return the answers of a data set that answers with labels, commonest first; empty for free text and numbers."""
     answers = list(subject.prepared.references)
     total = sum(count for _, count in answers)
-    return answers if len(answers) > 1 and total >= max(_FEWEST_ROWS, _CLOSED * len(answers)) else []
+    common = sum(count >= _FEWEST for _, count in answers)
+    labels = len(answers) > 1 and total >= max(_FEWEST_ROWS, _CLOSED * len(answers)) and 2 * common >= len(answers)
+    return answers if labels else []
 
 
 class _Balance:
@@ -115,7 +117,7 @@ UNBALANCED = Lint(
     level="warning",
     practice="A model learns how often each answer comes: where one is most of the data it becomes the answer to "
     "everything, and accuracy hides it.",
-    formula=f"answers are a closed set ({_CLOSED} rows or more each on average) and one of them is more than "
+    formula=f"answers are a closed set ({_CLOSED} rows or more on average, and for half of them) and one is more than "
     f"{_MOST:.0%} of the training part",
     source='OpenAI, guide "Fine-tuning best practices", balance and diversity of data',
     check=_Balance,

@@ -1,8 +1,9 @@
 """The order of roles and which turns are learned."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
-from ftspec.data.chat import Assistant, prompt_end
+from ftspec.data.chat import ROLE, Assistant, prompt_end
 from ftspec.data.lint.definition import Hit, Lint, RowCheck, Subject, rowwise
 from ftspec.data.lint.reading import Row
 from ftspec.spec.errors import Problem
@@ -15,11 +16,13 @@ def _roles(row: Row) -> str:
 
 
 def _repeated(row: Row) -> Hit | None:
-    roles = _roles(row)
-    at = max(roles.find("uu"), roles.find("aa"))
-    if at < 0:
-        return None
-    return Hit(f"messages[{at + 1}].role", f"{'user' if roles[at] == 'u' else 'assistant'} twice")
+    roles, mask = _roles(row), row.mask
+    for at, pair in enumerate(pairwise(roles)):
+        # An answer cut in two so that only one piece is learned is no accident.
+        cut = pair == ("a", "a") and mask[at : at + 2] in ("01", "10")
+        if pair in (("u", "u"), ("a", "a")) and not cut:
+            return Hit(f"messages[{at + 1}].role", f"{ROLE[roles[at]]} twice")
+    return None
 
 
 def _no_user(row: Row) -> Hit | None:
@@ -117,11 +120,12 @@ ROLE_REPEATED = Lint(
     code="role_repeated",
     level="warning",
     practice="A served model is asked with turns that alternate; other orders in training are usually an export error.",
-    formula="user after user, or assistant after assistant",
+    formula="user after user, or assistant after assistant (unless one of the two is learned and the other is not)",
     source="OpenAI cookbook, chat fine-tuning data preparation",
     check=rowwise(_repeated, "have one role twice in a row"),
     fix="join the two messages",
     rates=(0.0, 0.0, 0.0),
+    masked=True,
 )
 
 NO_USER = Lint(

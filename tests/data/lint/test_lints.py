@@ -103,6 +103,7 @@ CASES: dict[str, Case] = {
     ),
     "dup_row": Case([plain(3)], [plain(303)]),
     "empty_content": Case([ask("", "a")], [ask(" ", "a")]),
+    "leak_alike": Case([ask(said(2003).upper() + "!")], [ask(said(2003) + " too")]),
     "leak_row": Case([plain(2003)], [plain(2004)], beside=frozenset({"leak"})),
     "low_diversity": whole(
         going(*(f"number {n % 9}" for n in range(60))),
@@ -138,7 +139,10 @@ CASES: dict[str, Case] = {
         [*answered(60, "yes", "no"), plain(70, "perhaps")],
         [*answered(60, "yes", "no"), *(plain(70 + n, "perhaps") for n in range(5))],
     ),
-    "role_repeated": Case([row(U, U2, A)], [row(("system", "a"), ("system", "b"), U, A)]),
+    "role_repeated": Case(
+        [row(U, U2, A)],
+        [row(("system", "a"), ("system", "b"), U, A), row(U2, unlearned("because"), A2)],
+    ),
     "secret": Case(
         [ask("my key is\nsk-proj-Ab3dEf6hIj9kLmNoPqRsTuV")],
         [ask("my key is sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxx, and a risk-averse-and-something-else-entirely")],
