@@ -1,5 +1,6 @@
 """Colours, numbers and columns for terminals."""
 
+from itertools import zip_longest
 from operator import add
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
@@ -73,13 +74,15 @@ def columns(rows: list[list[str]], *, right: frozenset[int] = frozenset(), gap: 
     """Align rows into columns; those in `right` are flush right. Widths leave ANSI codes out."""
     if not rows:
         return []
-    count = max(map(len, rows))
     padded = []
-    for i, column in enumerate(zip(*(row + [""] * (count - len(row)) for row in rows), strict=True)):
-        sizes = list(map(_width, column))
-        width = max(sizes)
-        spaces = [" " * (width - size) for size in sizes]
-        padded.append(map(add, spaces, column) if i in right else map(add, column, spaces))
+    for i, column in enumerate(zip_longest(*rows, fillvalue="")):
+        if any("\x1b" in cell for cell in column):
+            sizes = list(map(_width, column))
+            spaces = [" " * (max(sizes) - size) for size in sizes]
+            padded.append(list(map(add, spaces, column) if i in right else map(add, column, spaces)))
+        else:
+            width = max(map(len, column))
+            padded.append([cell.rjust(width) for cell in column] if i in right else [c.ljust(width) for c in column])
     return [gap.join(cells).rstrip() for cells in zip(*padded, strict=True)]
 
 

@@ -20,10 +20,10 @@ from ftspec.runs.summary import Score, Summary, summarize
 from ftspec.spec.errors import DataError
 
 NAME = ".index.sqlite"
-_SCHEMA = 1
-# A row is a JSON list of Summary's fields up to `scores`, scores as lists of Score's fields.
+_SCHEMA = 2
+# A row is a JSON list of Summary's fields from `label` to `scores`, scores as lists of Score's fields.
 _TABLE = "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)"
-_FIELDS = Summary._fields.index("scores") + 1
+_FIELDS = slice(Summary._fields.index("label"), Summary._fields.index("scores") + 1)
 _BUSY_SECONDS = 0.25
 
 # A folder that changed less than this long before it was read may change again within the same tick of its clock.
@@ -55,7 +55,7 @@ def _summaries(runs: Path, known: Mapping[str, Row]) -> list[Summary]:
             if summary.closed and _settled(stamp, now) and folder.isprintable():
                 kept[folder] = stamp, summary
     try:
-        rows = list(map(_decoded, json.loads(f"[{','.join(believed.values())}]")))
+        rows = list(map(_decoded, believed, json.loads(f"[{','.join(believed.values())}]")))
     except (ValueError, TypeError, KeyError):  # someone wrote into the index: the folders are the truth
         return _summaries(runs, {})
     gone = known.keys() - believed.keys() - kept.keys()
@@ -124,9 +124,9 @@ def _read(runs: Path) -> Mapping[str, Row]:
     return {folder: (stamp, row) for folder, stamp, row in found}
 
 
-def _decoded(row: list[Any]) -> Summary:
+def _decoded(folder: str, row: list[Any]) -> Summary:
     scores = tuple([Score(*score) for score in row.pop()])
-    return Summary._make([*row, scores, "", True])  # no problem, closed
+    return Summary._make((folder, folder.partition("/")[0], *row, scores, "", True))  # no problem, closed
 
 
 def _write(runs: Path, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[str]) -> None:
@@ -151,7 +151,7 @@ def _update(db: sqlite3.Connection, kept: Mapping[str, tuple[str, Summary]], gon
         db.execute("DROP TABLE IF EXISTS runs")
         db.execute(f"PRAGMA user_version = {_SCHEMA}")
     db.execute(_TABLE)
-    rows = [(folder, stamp, json.dumps(summary[:_FIELDS])) for folder, (stamp, summary) in kept.items()]
+    rows = [(folder, stamp, json.dumps(summary[_FIELDS])) for folder, (stamp, summary) in kept.items()]
     db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", rows)
     db.executemany("DELETE FROM runs WHERE folder = ?", [(folder,) for folder in gone])
     db.execute("COMMIT")

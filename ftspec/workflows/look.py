@@ -11,7 +11,6 @@ from ftspec.runs.directory import RunDirectory, run_directories
 from ftspec.runs.index import summaries
 from ftspec.runs.seal import is_sealed
 from ftspec.runs.summary import Summary, summarize
-from ftspec.spec.digests import short
 from ftspec.spec.errors import UsageError
 from ftspec.storage import read_json
 
@@ -176,8 +175,3 @@ def _losses(run: RunDirectory) -> tuple[float, ...]:
         return ()
     rows = read_log(attempt.path / "metrics.jsonl")
     return tuple(float(row["value"]) for row in rows if row.get("name") == "train_loss")
-
-
-def short_digest(run: Summary) -> str:
-    """The characters by which people name a run."""
-    return short(run.train) if run.train else "-"
