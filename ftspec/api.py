@@ -64,9 +64,12 @@ async def run_async(
     from ftspec.workflows.results import collect
     from ftspec.workflows.run import RunOptions, execute
 
+    texts = _texts(overrides)
     if isinstance(experiment, str):
         found = _project(project)
-        made = plan_with_data(found, found.name_of(experiment), tuple(overrides), emit)
+        made = plan_with_data(found, found.name_of(experiment), texts, emit)
+    elif texts:
+        raise UsageError("overrides", "a plan has its overrides already", fix="give them to ftspec.plan(...)")
     else:
         made = experiment
     report = await execute(made, options or RunOptions(), emit)

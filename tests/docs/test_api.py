@@ -35,3 +35,7 @@ def test_overrides_are_a_list(tmp_path: Path) -> None:
     start_project(tmp_path)
     with pytest.raises(ftspec.FtspecError, match="overrides are a list"):
         ftspec.load("quickstart", "seed=1", project=tmp_path)
+    plan = ftspec.plan("quickstart", project=tmp_path)
+    with pytest.raises(ftspec.FtspecError, match="has its overrides already"):
+        ftspec.run(plan, ["seed=1"])
+    assert not (tmp_path / "runs" / "quickstart").exists()
