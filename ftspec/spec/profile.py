@@ -75,11 +75,21 @@ class Mask(Facts):
 
 
 class DataFacts(Facts):
-    """Limits of uploaded files. A BOM is transport: it is added to the bytes sent, never to the data's digest."""
+    """Limits of uploaded files. A BOM is transport: it is added to the bytes sent, never to the data's digest.
+
+    `row_tokens` maps patterns of base models to the tokens of one row beyond which the host cuts it; the first that
+    fits holds, and a model that none fits has no limit on file.
+    """
 
     bom: bool = False
     min_rows: int = 10
     max_mb: float = 512
+    row_tokens: dict[Name, Annotated[int, Field(ge=1)]] = {}
+
+    def row_limit(self, model: str) -> int | None:
+        """Return the tokens one row may have; a tuned model's is its base's."""
+        base = model.removeprefix("ft:").partition(":")[0]
+        return next((limit for pattern, limit in self.row_tokens.items() if fnmatchcase(base, pattern)), None)
 
 
 class Suffix(Strict):

@@ -70,8 +70,8 @@ def _embedded_counter() -> TokenCounter:
     return counter
 
 
-def row_rules(provider: Provider, method: str = "supervised") -> RowRules:
-    """Return what the provider takes as training rows by a method, from its profile and the engine's limits."""
+def row_rules(provider: Provider, model: str, method: str = "supervised") -> RowRules:
+    """Return what the provider takes as training rows of a model by a method: its profile's and the engine's limits."""
     profile = load_profile(provider.profile)
     pairs = method == "dpo"
     if profile.family == "embedded":
@@ -91,6 +91,7 @@ def row_rules(provider: Provider, method: str = "supervised") -> RowRules:
         formats=("preference",) if pairs else ("chat",),
         roles=tuple(profile.mask.roles),
         min_rows=profile.data.min_rows,
+        max_row_tokens=profile.data.row_limit(model),
         max_file_bytes=round(profile.data.max_mb * 1024 * 1024),
     )
 

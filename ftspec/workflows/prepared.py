@@ -13,7 +13,8 @@ from ftspec.workflows.identity import row_rules, token_counter
 
 def facts_of(experiment: Experiment) -> tuple[TokenCounter, RowRules]:
     """Return what a provider counts tokens by, and what rows it takes."""
-    return token_counter(experiment.provider, experiment.model), row_rules(experiment.provider, experiment.method.type)
+    provider, model = experiment.provider, experiment.model
+    return token_counter(provider, model), row_rules(provider, model, experiment.method.type)
 
 
 def prepare_data(project: Project, experiment: Experiment) -> Prepared:

@@ -249,3 +249,17 @@ def test_uploaded_files_are_read_back(project: Path) -> None:
 def test_a_run_keeps_how_its_masks_reached_the_provider(swept: Any) -> None:
     for path in (swept.root / "runs" / "demo").glob("*/run.json"):
         assert json.loads(path.read_text())["weights"] == {"mask": "exact", "evidence": None}
+
+
+def test_token_limits_are_those_of_the_model(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = chat(0)
+    long["messages"][0]["content"] = "word " * 20_000
+    write(project / "data" / "chats.jsonl", [long, *(chat(n) for n in range(1, 60))])
+    write(project / "data" / "test.jsonl", [chat(200)])
+    assert main(["validate", "provider=openai", "model=gpt-3.5-turbo-0125"]) == 65
+    said = capsys.readouterr().err
+    assert "openai cuts rows at 16,385" in said
+    assert "data/chats.jsonl:1" in said
+    assert main(["validate", "provider=openai", "model=gpt-4.1-mini-2025-04-14"]) == 0
+    words = ["provider=nebius", "model=meta-llama/Llama-3.1-8B-Instruct", "~weights.rules"]
+    assert main(["validate", *words]) == 0  # no limit is on file
