@@ -21,6 +21,7 @@ _FOLDER = Path(__file__).parent / "profiles"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+@cache
 def profile_ids() -> tuple[str, ...]:
     """Return the ids of all profiles, the embedded one first."""
     return tuple(sorted((path.stem for path in _FOLDER.glob("*.yaml")), key=lambda name: (name != "embedded", name)))

@@ -313,9 +313,11 @@ def total(prices: Any) -> float | None:
 
 
 def to_json(changes: Changes) -> dict[str, Any]:
-    """Return plain JSON, checked against the schema."""
+    """Return plain JSON. It fits the schema, which is made of the same shapes: checked here by those, in a fraction of
+    the time that a schema takes; what is read is checked by both.
+    """
     plain: dict[str, Any] = msgspec.to_builtins(changes)
-    _check(json.loads(json.dumps(plain)))
+    msgspec.convert(plain, Changes)
     return plain
 
 

@@ -63,7 +63,7 @@ def _before(found: Paired, base: Mapping[str, ExperimentSide]) -> RunSide | None
         shared = sum(name in run.suites and run.suites[name].digest == value for name, value in digests.items())
         return shared, found.new is not None and run.data.digest == found.new.data.digest
 
-    return max(experiment.runs, key=alike)
+    return max(experiment.distinct, key=alike)
 
 
 def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | None, found: list[Paired]) -> Suite:

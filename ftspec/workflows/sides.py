@@ -125,6 +125,14 @@ class ExperimentSide:
     notes: tuple[str, ...] = ()
     warnings: tuple[Any, ...] = field(default=())
 
+    @cached_property
+    def distinct(self) -> tuple[RunSide, ...]:
+        """One run for each combination of data and suites: few, where a sweep is over other things."""
+        found: dict[Any, RunSide] = {}
+        for run in self.runs:
+            found.setdefault((run.data.digest, frozenset((n, s.digest) for n, s in run.suites.items())), run)
+        return tuple(found.values())
+
 
 def of_plan(plan: Plan) -> ExperimentSide:
     """Return the facts of a plan."""
