@@ -67,7 +67,8 @@ async def run_async(
     texts = _texts(overrides)
     if isinstance(experiment, str):
         found = _project(project)
-        made = plan_with_data(found, found.name_of(experiment), texts, emit)
+        paid = options is not None and options.yes
+        made = await plan_with_data(found, found.name_of(experiment), texts, emit, paid=paid)
     elif texts:
         raise UsageError("overrides", "a plan has its overrides already", fix="give them to ftspec.plan(...)")
     else:

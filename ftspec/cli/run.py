@@ -1,5 +1,6 @@
 """`ftspec run`: do the plan; the same command resumes it."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,7 +48,7 @@ def command(
     options = RunOptions(only=chosen, yes=yes, accept_unknown=accept_unknown)
 
     def plan_of(target: Target) -> "Plan":
-        plan = plan_with_data(target.project, target.name, target.overrides, _tell)
+        plan = asyncio.run(plan_with_data(target.project, target.name, target.overrides, _tell, paid=yes))
         if locked:
             require_lock(plan)
         return plan

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ftspec.data.baking import BakedRows, read_answers
 from ftspec.data.fields import Fields
 from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
 from ftspec.data.origins import Origin, origins
 from ftspec.data.rows import canonical_tools
 from ftspec.data.screen import Screen, screens
-from ftspec.spec.dataset import Dataset, RowField, TemplateMessage, Weights
+from ftspec.spec.dataset import Bake, Dataset, RowField, TemplateMessage, Weights
 from ftspec.spec.errors import SpecError
 from ftspec.spec.model import FileRef
 
@@ -35,12 +36,16 @@ class Declared:
     making: Mapping[str, Any]
     fields: tuple[str, ...]
     flag: str
+    bake: Bake | None
+    prompt: str | None
+    answers: Mapping[str, str]
 
     def mapper(self) -> Mapper:
         """Return what makes messages of raw rows."""
+        mapper: Mapper = ReadyRows(self.fields, self.flag)
         if self.messages is not None:
-            return TemplateRows(self.messages, self.fields, self.row_tools, self.made)
-        return ReadyRows(self.fields, self.flag)
+            mapper = TemplateRows(self.messages, self.fields, self.row_tools, self.made)
+        return mapper if self.bake is None else BakedRows(mapper, self.bake, self.prompt, self.answers)
 
     def screens(self) -> list[Screen]:
         """Return what each source's rows go through first. Raises SpecError for a schema that is none."""
@@ -57,6 +62,7 @@ class Declared:
             **self.making,
             "fields": list(self.fields),
             "flag": self.flag,
+            "bake": [self.bake.model_dump(mode="json"), self.prompt, dict(self.answers)] if self.bake else None,
         }
 
 
@@ -74,7 +80,16 @@ def declared(dataset: Dataset, weights: Weights, root: Path) -> Declared:
         making={"extract": list(dataset.extract.items()), "replace": dataset.replace},
         fields=_fields(dataset, weights, found if messages is None else []),
         flag=weights.field,
+        bake=dataset.bake,
+        prompt=_prompt(dataset.bake, root),
+        answers=read_answers(root / dataset.bake.into, dataset.bake.into) if dataset.bake else {},
     )
+
+
+def _prompt(bake: Bake | None, root: Path) -> str | None:
+    if bake is None or not isinstance(bake.prompt, FileRef):
+        return bake.prompt if bake is not None and isinstance(bake.prompt, str) else None
+    return _read_text(root, bake.prompt, "dataset.bake.prompt")
 
 
 def _contract(origin: Origin, root: Path) -> Any:

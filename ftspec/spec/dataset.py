@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from ftspec.spec.aliases import weights_aliases
 from ftspec.spec.model import FileRef, Strict, Text
+from ftspec.spec.provider import Provider
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Weight = Annotated[int, Field(ge=0, le=1)]
@@ -112,6 +113,33 @@ class Split(Strict):
         return self
 
 
+class Teacher(Strict):
+    """How a teacher is asked; named as on the chat API."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    max_completion_tokens: Count | None = None
+    seed: int | None = None
+
+
+class Bake(Strict):
+    """First answers by a teacher: rows that end with a question are answered once, and the answers kept in a file.
+
+    With `prompt` the teacher reads other instructions than the tuned model will: what they say is baked into the model.
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    into: Annotated[str, Field(pattern=r"^[^/~].*\.jsonl$")]
+    provider: Provider = Provider()
+    prompt: Text | None = None
+    params: Teacher = Teacher()
+
+    @model_validator(mode="after")
+    def _inside(self) -> "Bake":
+        if ".." in self.into.split("/"):
+            raise ValueError("into lies outside the project")
+        return self
+
+
 class RowField(Strict):
     """`{field: name}`: the value of a field of the row; null and an empty list are none."""
 
@@ -126,6 +154,7 @@ class Dataset(Strict):
     replace: dict[str, Annotated[dict[str, str], Field(min_length=1)]] = {}
     extract: dict[str, Annotated[str, Field(min_length=1)]] = {}
     tools: list[dict[str, Any]] | FileRef | RowField | None = None
+    bake: Bake | None = None
     metadata: list[str] = []
     split: Split = Split()
 

@@ -7,19 +7,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from ftspec.spec.dataset import Dataset, Weights
 from ftspec.spec.lint import Lint
-from ftspec.spec.model import Auto, EnvRef, Strict, Text
+from ftspec.spec.model import Auto, Strict, Text
+from ftspec.spec.provider import Provider as Provider
 from ftspec.spec.stores import split_address
 from ftspec.spec.suite import Arm, Name, Suite
 from ftspec.spec.sweep import Sweep
-
-
-class Provider(Strict):
-    """Where training happens. Names a profile (facts about a host) and fills in what only the team knows."""
-
-    profile: str = "embedded"
-    base_url: str | EnvRef | None = None
-    auth: EnvRef | None = None
-    concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
 
 
 class Method(Strict):

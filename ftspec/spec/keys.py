@@ -144,6 +144,10 @@ WORDS: dict[str, Words] = {
                 "Functions that every row declares, as a list or a file; or the field that holds a row's own.",
                 "tools: {file: data/tools.json}",
             ),
+            "bake": (
+                "A teacher answers rows that end with a question; the answers are kept in a file that you commit.",
+                "bake: {model: tiny, into: data/answers.jsonl}",
+            ),
             "metadata": ("Fields of a row that are kept beside its messages.", "metadata: [customer]"),
             "split": ("How rows are divided.", "split: {validation: 0.1, test: 100, by: customer}"),
         },
@@ -205,6 +209,42 @@ WORDS: dict[str, Words] = {
                 '{role: tool, content: "{{ result }}", tool_call_id: "{{ id }}"}',
             ),
             "weight": ("1 learns the message, 0 does not.", "weight: 0"),
+        },
+    ),
+    "Bake": Words(
+        "`dataset.bake`",
+        {
+            "dataset": {
+                "sources": [{"path": "data/rows.jsonl"}],
+                "bake": {"model": "tiny", "into": "data/answers.jsonl", HERE: None},
+            }
+        },
+        {
+            "model": ("The teacher.", "model: tiny"),
+            "into": (
+                "The file of answers: written by `run`, read by everything else, committed.",
+                "into: data/answers.jsonl",
+            ),
+            "provider": ("Where the teacher answers, as `provider`.", "provider: {profile: openai}"),
+            "prompt": (
+                "Instructions for the teacher instead of the row's own; the tuned model never sees them.",
+                "prompt: {file: prompts/route.md}",
+            ),
+            "params": ("How it is asked.", "params: {temperature: 0, max_completion_tokens: 200}"),
+        },
+    ),
+    "Teacher": Words(
+        "`dataset.bake.params`",
+        {
+            "dataset": {
+                "sources": [{"path": "data/rows.jsonl"}],
+                "bake": {"model": "tiny", "into": "data/answers.jsonl", "params": {HERE: None}},
+            }
+        },
+        {
+            "temperature": ("0 answers the same each time.", "temperature: 0.7"),
+            "max_completion_tokens": ("The longest answer.", "max_completion_tokens: 200"),
+            "seed": ("Sent along, where the host takes one.", "seed: 7"),
         },
     ),
     "RowField": Words(

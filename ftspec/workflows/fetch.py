@@ -1,4 +1,4 @@
-"""Fetch what an experiment's sources name elsewhere, then plan it: the one place where data comes over a network."""
+"""Get the data that a plan lacks, then plan: sources that lie elsewhere, answers of a teacher. Only `run` does so."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,31 @@ from ftspec.workflows.placing import place
 from ftspec.workflows.plan import Plan, make_plan
 
 
-def plan_with_data(project: Project, name: str, overrides: Sequence[str], emit: Emit) -> Plan:
-    """Return the plan; where sources were not fetched yet, fetch them first. Raises what `make_plan` and `fetch` do."""
-    try:
-        return make_plan(project, name, overrides)
-    except DataError as error:
-        if not any(problem.code == "not_fetched" for problem in error.problems):
-            raise
-    _fetch(project, name, overrides, emit)
+async def plan_with_data(
+    project: Project, name: str, overrides: Sequence[str], emit: Emit, *, paid: bool = False
+) -> Plan:
+    """Return the plan; what was not fetched or baked yet is got first. `paid`: a teacher may cost.
+
+    Raises what `make_plan`, `fetch` and `bake` do.
+    """
+    for missing, get in (("not_fetched", _fetch), ("not_baked", _bake)):
+        try:
+            return make_plan(project, name, overrides)
+        except DataError as error:
+            if any(problem.code == missing for problem in error.problems):
+                await get(project, name, overrides, emit, paid)
+            elif not any(problem.code == "not_baked" for problem in error.problems):
+                raise
     return make_plan(project, name, overrides)
 
 
-def _fetch(project: Project, name: str, overrides: Sequence[str], emit: Emit) -> None:
+async def _bake(project: Project, name: str, overrides: Sequence[str], emit: Emit, paid: bool) -> None:
+    from ftspec.workflows.baking import bake
+
+    await bake(project, name, overrides, emit, paid=paid)
+
+
+async def _fetch(project: Project, name: str, overrides: Sequence[str], emit: Emit, paid: bool) -> None:
     from ftspec.data.remote import fetch
 
     points = load(project, name, overrides).points
