@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from ftspec.cli.main import cli
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "demo"
 
 
-@pytest.mark.parametrize("verb", ["validate", "plan quickstart", "ls", "doctor"])
+def test_every_command_with_json_has_a_row(repository: Path) -> None:
+    context = click.Context(cli)
+    text = (repository / "docs" / "json.md").read_text()
+    missing = []
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        subs = command.commands.items() if isinstance(command, click.Group) else [("", command)]
+        for sub, leaf in subs:
+            full = f"ftspec {name} {sub}".strip()
+            if any("--json" in parameter.opts for parameter in leaf.params) and f"| `{full} --json` |" not in text:
+                missing.append(full)
+    assert not missing
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan quickstart", "ls", "doctor", "lock", "verify", "init other"])
 def test_top_level_fields_are_documented(verb: str, project: Path, repository: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ftspec", *verb.split(), "--json"],
