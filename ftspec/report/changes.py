@@ -24,7 +24,7 @@ def change_lines(changes: Changes, *, colour: bool) -> Iterator[str]:
     yield f"{paint(sides, 'dim', colour)}   {words.headline(changes, _safe)}"
     if not changes.quiet:
         yield from _runs(changes, colour)
-        yield _line("cost", words.cost(changes), colour)
+        yield _line("cost", words.cost(changes, _safe), colour)
         yield from _scores(changes, colour)
         yield from _data(changes, colour)
         yield from _fields(changes, colour)

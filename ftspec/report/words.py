@@ -98,10 +98,12 @@ def bill(dollars: float | None) -> str:
     return "price unknown" if dollars is None else usd(dollars) if dollars else "free"
 
 
-def cost(changes: Changes) -> str:
+def cost(changes: Changes, quote: Quote = str) -> str:
     """Return what this change makes necessary, and old against new for all runs of the experiments it touches."""
     if not changes.runs:
-        return "unknown until it composes" if changes.broken else "nothing: no run is to train or to score"
+        if changes.broken:
+            return f"unknown for {_broken(changes, quote)}"
+        return "nothing: no run is to train or to score"
     training = changes.to_train
     parts = [f"training ({bill(total(r.usd_new for r in training))})" if training else "no training"]
     answers = sum(run.answers for run in changes.runs)
@@ -112,7 +114,7 @@ def cost(changes: Changes) -> str:
         known = total(suite.usd for suite in again)
         parts.append(f"{asked(sum(suite.answers for suite in again), known)} of baselines to score")
     old = total(experiment.usd_all_old for experiment in changes.experiments)
-    new = total(experiment.usd_all_new for experiment in changes.experiments)
+    new = None if changes.broken else total(experiment.usd_all_new for experiment in changes.experiments)
     whole = f"to train all runs of the changed experiments costs {usd(old)} before, {usd(new)} after"
     return f"this change needs {', '.join(parts)}; {whole}"
 
@@ -121,12 +123,19 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
     """Yield whether old and new scores compare: one sentence for each suite that changed, one for the others."""
     for suite in changes.suites:
         yield f"{quote(suite.suite)} of {quote(suite.experiment)} {comparable(suite, quote)}"
+    for found in changes.overlaps:
+        if found.introduced:
+            where = f"{quote(found.suite)} of {quote(found.experiment)}"
+            rows_ = plural(found.introduced, "training row")
+            yield f"new scores of {where} will flatter: {rows_} newly repeat its items"
     touched = {suite.suite for suite in changes.suites}
     others = dict.fromkeys(name for e in changes.experiments for name in e.suites if name not in touched)
     kinds = {run.kind for run in changes.runs}
-    if changes.broken and not changes.runs:
-        yield "unknown until it composes"
-    elif kinds and kinds <= {"removed"} and not changes.unchanged:
+    if changes.broken:
+        yield f"unknown for {_broken(changes, quote)}"
+    if changes.broken and not kinds:
+        return
+    if kinds and kinds <= {"removed"} and not changes.unchanged:
         yield "the removed runs are planned no more; what they scored stays in the history of git"
     elif kinds and kinds <= {"new"} and not any(e.runs_old for e in changes.experiments):
         yield "there are none: every run here is new"
@@ -148,10 +157,16 @@ def comparable(suite: Suite, quote: Quote = str) -> str:
     return f"changed in {where} ({causes}; {items}): scores from before and after do not compare"
 
 
-def no_data(changes: Changes) -> str:
+def _broken(changes: Changes, quote: Quote) -> str:
+    names = list(dict.fromkeys(trouble.experiment for trouble in changes.broken))
+    return f"{listed([quote(name) for name in names])}, until {'it composes' if len(names) == 1 else 'they compose'}"
+
+
+def no_data(changes: Changes, quote: Quote = str) -> str:
     """Return what is to be said where no data set changed."""
-    if changes.broken and not changes.runs:
-        return "unknown until it composes"
+    if changes.broken:
+        others = "; elsewhere no row and no learned word changes" if changes.runs else ""
+        return f"unknown for {_broken(changes, quote)}{others}"
     if changes.runs and all(run.kind == "removed" for run in changes.runs) and not changes.unchanged:
         return "what the removed runs learned is learned no more"
     return "no row and no learned word changes"

@@ -1,4 +1,4 @@
-"""A team's repository, made with real git in a temporary folder: four experiments, their data, evals, locks, scores."""
+"""A team's repository, made with real git in a temporary folder: five experiments, their data, evals, locks, scores."""
 
 import json
 import os
@@ -97,6 +97,20 @@ dataset:
   split: {validation: 10, test: 30}
 hyperparameters: {n_epochs: 2}
 seed: 1
+""",
+    "experiments/tutor.yaml": """\
+defaults: [config, override weights: assistant, _self_]
+description: Ask back before answering.
+model: tiny
+dataset:
+  sources: [{path: data/lessons.jsonl}]
+  messages:
+    - {role: user, content: "{{ ask }}"}
+    - {role: assistant, content: "{{ clarify }}"}
+    - {role: user, content: "{{ detail }}"}
+    - {role: assistant, content: "{{ answer }}"}
+  split: {validation: 10}
+hyperparameters: {n_epochs: 2}
 """,
     "experiments/calls.yaml": """\
 defaults: [config, _self_]
@@ -283,13 +297,14 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     for path, text in FILES.items():
         made.write(path, text)
     made.write("data/support.jsonl", lines(support_rows(600)))
+    made.write("data/lessons.jsonl", lines(support_rows(70, 5000)))
     made.write("data/tickets.jsonl", lines(tickets(140, 1)))
     made.write("data/smoke.jsonl", lines(tickets(40, 3)))
     made.write("data/private/calls.jsonl", lines(tickets(80, 2)))
     made.write("data/evals/answers.jsonl", lines(answers(120)))
     made.write("data/evals/refusals.jsonl", lines(refusals(60)))
     made.git("init", "-q")
-    for name in ("support", "triage", "calls", "smoke"):
+    for name in ("support", "triage", "tutor", "calls", "smoke"):
         made.lock(name)
     write_scores(made.root, "support", {"answers": 0.71, "refusals": 0.93})
     write_scores(made.root, "triage", {"queue": 0.84})

@@ -43,7 +43,7 @@ def data_edit(team: Any) -> None:
 
 @case("02-weights-only")
 def weights_only(team: Any) -> None:
-    team.edit(SUPPORT, ("override weights: assistant", "override weights: last_assistant_message"))
+    team.edit("experiments/tutor.yaml", ("weights: assistant", "weights: last_assistant_message"))
 
 
 @case("03-grader")
@@ -210,6 +210,13 @@ def typo(team: Any) -> None:
     team.edit(TRIAGE, ("n_epochs: 2", "n_epoch: 2"))
 
 
+@case("31-provider-that-does-not-obey-weights")
+def refused_weights(team: Any) -> None:
+    """One experiment is broken while another has something to do."""
+    team.edit(SUPPORT, ("override weights: assistant", "override weights: last_assistant_message"))
+    epochs(team)
+
+
 @case("28-scores-by-the-bot")
 def scores_by_the_bot(team: Any) -> None:
     """What the job on main commits after a run: only scores on file."""
@@ -252,6 +259,15 @@ def test_the_comment(team: Any, name: str, request: pytest.FixtureRequest) -> No
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(found)
     assert found == golden.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_reviewer_s_questions_are_answered(name: str) -> None:
+    """Which runs, at what cost, do old scores compare, which rows and words are learned: each in a line of its own."""
+    text = (PRS / f"{name}.md").read_text()
+    if "### ftspec: no semantic change: nothing to train or to score, no row learned otherwise" not in text:
+        for question in ("- **Runs:** ", "- **Cost:** ", "- **Old scores:** ", "- **Data"):
+            assert f"\n{question}" in text
 
 
 def test_every_comment_belongs_to_a_pull_request() -> None:

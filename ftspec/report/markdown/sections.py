@@ -18,14 +18,14 @@ def brief(changes: Changes, most: int) -> Iterator[str]:
     untouched = f"{words.plural(changes.untouched, 'other experiment')} untouched."
     yield ""
     yield f"- **Runs:** {words.counts(changes) or 'none changes'}. {untouched if changes.untouched else ''}".rstrip()
-    yield f"- **Cost:** {words.cost(changes)}."
+    yield f"- **Cost:** {words.cost(changes, code)}."
     told = list(words.scores(changes, code))
     for sentence in told[:most]:
         yield f"- **Old scores:** {sentence}."
     for data in changes.data[:most]:
         yield f"- **Data** of {code(data.experiment)}: {words.rows(data, code)}; {words.learned(data, code)}."
     if not changes.data:
-        yield f"- **Data:** {words.no_data(changes)}."
+        yield f"- **Data:** {words.no_data(changes, code)}."
     if len(told) > most or len(changes.data) > most:
         yield "- and more of the same kind"
 
