@@ -213,7 +213,8 @@ def test_what_harms_stock_hydra_is_refused(victim: Victim, stock: dict[str, str]
     found = victim.review("--json")
     assert found.code == attack.exit, found.out + found.err
     assert found.codes == attack.codes
-    assert found.cpu < CPU_SECONDS + (name == "regex_bomb")  # a second is what one pattern may take
+    # What composes imports Hydra twice, and one pattern may take a second; a loaded machine takes more for all of it.
+    assert found.cpu < (CPU_SECONDS if attack.exit == 66 else 3 * CPU_SECONDS)
     if not attack.codes:
         assert read_changes(found.out.encode()).to_train, "the branch is reviewed all the same"
 
