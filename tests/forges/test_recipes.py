@@ -3,9 +3,11 @@
 Not run here: GitHub's and GitLab's own runners, `pip install`, the actions of others, `gh`.
 """
 
+import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -239,9 +241,19 @@ def shared_values(shared: dict[str, str], values: dict[str, str]) -> dict[str, s
     return {f"env.{key}": filled(text, values) for key, text in shared.items()}
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """Made once; each test works on a copy."""
+    return Work(tmp_path_factory.mktemp("prepared"))
+
+
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    return Work(tmp_path)
+def work(prepared: Work, tmp_path: Path) -> Work:
+    shutil.copytree(prepared.root.parent, tmp_path / "job")
+    mine = copy.copy(prepared)
+    mine.root, mine.origin, mine.temp = (tmp_path / "job" / name for name in ("work", "origin.git", "temp"))
+    mine.git("remote", "set-url", "origin", str(mine.origin))
+    return mine
 
 
 def event(work: Work, head: str) -> dict[str, str]:
