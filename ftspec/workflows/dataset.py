@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import msgspec
-
 from ftspec.compose import Point, Project, load
 from ftspec.data import Prepared
 from ftspec.data.chat import ROLE, text_of
@@ -227,5 +225,4 @@ def data_overlaps(data: Data) -> list[Overlap]:
 
 def proof_json(proof: Proof) -> Mapping[str, Any]:
     """Return the proof table in the stable shape of docs/json.md."""
-    shown: Mapping[str, Any] = msgspec.to_builtins(asdict(proof))
-    return shown
+    return asdict(proof)

@@ -263,3 +263,14 @@ def test_token_limits_are_those_of_the_model(project: Path, capsys: pytest.Captu
     assert main(["validate", "provider=openai", "model=gpt-4.1-mini-2025-04-14"]) == 0
     words = ["provider=nebius", "model=meta-llama/Llama-3.1-8B-Instruct", "~weights.rules"]
     assert main(["validate", *words]) == 0  # no limit is on file
+
+
+def test_items_of_another_shape_are_left_out(project: Path, said: Callable[..., str]) -> None:
+    (project / "conf" / "evals").mkdir(parents=True)
+    odd = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}], "channel": "x"}]
+    items = [{"messages": odd, "reference": "x"}, {"messages": chat(7)["messages"][:3], "reference": "x"}]
+    write(project / "data" / "items.jsonl", items)
+    suite = "outside:\n  data: {path: data/items.jsonl}\n  graders: {same: {type: string_check}}\n"
+    (project / "conf" / "evals" / "outside.yaml").write_text(suite)
+    shown = json.loads(said("overlap", "evals=[outside]", "--json"))["overlaps"]
+    assert [one["same_prompt"] for one in shown if one["other"] == "outside"] == [1]
