@@ -149,9 +149,23 @@ def _blob(blobs: BlobStore, file: Mapping[str, str]) -> bytes:
         raise GoneError(f"{file['path']}: {error.problems[0].message}") from error
 
 
+def bring_items(there: Elsewhere, project: Project, config: Mapping[str, Any]) -> None:
+    """Copy the item files that a configuration's suites name and that git does not hold.
+
+    Their bytes are checked by the eval digest. Raises GoneError for one that the project has not either.
+    """
+    searched = _Searched(project, None)
+    for path in _item_files(config):
+        if not (there.root / path).exists():
+            searched.copy(path, None, there.root)
+
+
 def _suite_files(run: RunDirectory) -> Iterable[str]:
-    """The item files that the run's suites name; their bytes are checked by the eval digest."""
-    config = yaml.safe_load((run.path / "config.yaml").read_text("utf-8")) or {}
+    return _item_files(yaml.safe_load((run.path / "config.yaml").read_text("utf-8")) or {})
+
+
+def _item_files(config: Mapping[str, Any]) -> Iterable[str]:
+    """The item files that suites name."""
     for suite in (config.get("evals") or {}).values():
         if path := ((suite or {}).get("data") or {}).get("path"):
             yield path

@@ -25,6 +25,8 @@ from ftspec.runs.directory import RunDirectory
 from ftspec.runs.seal import seal, seal_digest
 from ftspec.spec.errors import StaleError
 from ftspec.workflows import identity
+from ftspec.workflows.locking import write_lock
+from ftspec.workflows.plan import make_plan
 from ftspec.workflows.reproduce import reproduce
 from ftspec.workflows.reproduction.case import ReproduceOptions
 from ftspec.workflows.reproduction.verdicts import Reproduction
@@ -221,6 +223,36 @@ def test_data_that_is_gone_is_impossible_since_a_day(sweep: Any) -> None:
     graded = again(sweep, "epochs=1", "scores")
     assert [v.word for v in graded.subjects[0].verdicts] == ["impossible", "reproduced"]
     assert "12 stored answers, graded the same" in graded.verdict.what[0]
+
+
+def test_data_and_items_outside_git_of_a_project_inside_a_repository(build_demo: Any, tmp_path: Path) -> None:
+    """Neither the rows nor a suite's items are committed: the project's own are taken if their bytes agree."""
+    demo = build_demo(tmp_path / "repository" / "part" / "project")
+    items = demo.root / "data" / "items.jsonl"
+    items.write_text("".join(json.dumps({"id": str(i), "messages": [], "reference": "cat"}) + "\n" for i in range(3)))
+    suite = demo.root / "conf" / "evals" / "exact.yaml"
+    request = '{messages: [{role: user, content: "{{ item.reference }}"}]}'
+    suite.write_text(
+        f"exact:\n  data: {{path: data/items.jsonl, id: id}}\n  request: {request}\n{suite.read_text()[7:]}"
+    )
+    (demo.root / ".gitignore").write_text("/runs/\n/data/\n")
+    project = Project(demo.root)
+    write_lock(make_plan(project, "demo"))
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "no data"]):
+        git(tmp_path / "repository", *words)
+    assert again(demo, "demo@HEAD", "inputs").verdict.word == "reproduced"
+    content = items.read_text()
+    items.write_text(content.replace("cat", "dog"))
+    changed = again(demo, "demo@HEAD", "config").verdict
+    assert (changed.word, "exact: held-out items changed" in " ".join(changed.what)) == ("differs", True)
+    items.unlink()
+    gone = again(demo, "demo@HEAD", "config").verdict
+    assert (gone.word, gone.what) == ("impossible", ("data/items.jsonl is gone",))
+    items.write_text(content)
+    change(demo, "data/rows.jsonl", '"it purrs', '"it quietly purrs')
+    other = again(demo, "demo@HEAD", "config").verdict
+    assert other.word == "impossible"
+    assert "data/rows.jsonl has other bytes" in other.what[0]
 
 
 def test_altered_evidence_concludes_nothing(sweep: Any) -> None:

@@ -1,15 +1,16 @@
 """Starting from git and the lock: what was claimed stands there, run directories of the same digests add to it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ftspec.compose import Project
+from ftspec.compose import Project, load
 from ftspec.runs.directory import find_run
 from ftspec.runs.known import KnownResults, read_results
 from ftspec.runs.lock import Lock, LockedRun, read_lock
-from ftspec.spec.errors import UsageError
+from ftspec.spec.errors import DataError, SpecError, UsageError
 from ftspec.spec.events import Emit
-from ftspec.workflows.elsewhere import Elsewhere, GoneError, file_at, of_revision
+from ftspec.workflows.elsewhere import Elsewhere, GoneError, bring_items, file_at, of_revision
 from ftspec.workflows.reproduction.case import Case, ReproduceOptions
 from ftspec.workflows.reproduction.config import config_of_lock
 from ftspec.workflows.reproduction.levels import climb
@@ -96,6 +97,8 @@ async def _judge(
     options: ReproduceOptions,
     emit: Emit,
 ) -> tuple[Subject, ...]:
+    with suppress(SpecError, DataError):  # what does not compose is told by level config
+        bring_items(there, Project(there.home), load(there, name).config)
     plan = config_of_lock(there, name, lock, cases)
     if plan is None:
         return ()
