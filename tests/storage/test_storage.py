@@ -1,6 +1,7 @@
 """Files, logs, locks and blobs on a real disk, with real processes killed."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -153,13 +154,29 @@ def test_an_altered_blob_is_refused(tmp_path: Path) -> None:
         store.read("0" * 64)
 
 
-def test_linking_falls_back_to_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("why", [errno.EXDEV, errno.EPERM, errno.EMLINK])
+def test_linking_falls_back_to_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: int) -> None:
     store = BlobStore(tmp_path / "store")
     sha256 = store.put_bytes(json.dumps({"a": 1}).encode())
 
-    def across(source: object, target: object) -> None:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
+    def refused(source: object, target: object) -> None:
+        raise OSError(why, os.strerror(why))
 
-    monkeypatch.setattr(os, "link", across)
+    monkeypatch.setattr(os, "link", refused)
     store.link(sha256, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == store.read(sha256)
+
+
+def test_linking_across_file_systems_copies(tmp_path: Path, small_disk: Path) -> None:
+    store = BlobStore(tmp_path / "store")
+    sha256 = store.put_bytes(b"x")
+    store.link(sha256, small_disk / "copy")
+    assert (small_disk / "copy").read_bytes() == b"x"
+    assert store.path(sha256).stat().st_nlink == 1
+
+
+def test_a_stream_of_other_bytes_is_not_kept(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path / "store")
+    with pytest.raises(DataError, match="other bytes"):
+        store.receive("0" * 64, io.BytesIO(b"x"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -79,7 +79,7 @@ def results(demo: Any) -> Any:
 def test_killed_at_durable_steps_in_a_storm(make_demo: Callable[..., Any]) -> None:
     demo = make_demo(24, ONE)
     deaths = 0
-    for number, deadly in enumerate([9, 18, 27, 40, 55, *[NEVER] * 5]):
+    for number, deadly in enumerate([10, 26, 45, *[NEVER] * 5]):
         done = child(demo, DOOMED, str(deadly), str(number))
         if done.returncode == 0:
             break
@@ -87,7 +87,7 @@ def test_killed_at_durable_steps_in_a_storm(make_demo: Callable[..., Any]) -> No
         assert done.returncode in (-signal.SIGKILL, 75), done.stderr
         assert "Traceback" not in done.stderr
         deaths += done.returncode == -signal.SIGKILL
-    assert deaths >= 3
+    assert deaths >= 2
     assert demo.keys_posted() == len(demo.jobs()) == 1
     assert demo.json("verify")["intact"] is True
     assert "nothing to do" in demo.ftspec("run", "demo").stdout
