@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from ftspec.runs.admission import Admitted, admit, staging
@@ -16,8 +17,8 @@ from ftspec.runs.archive import read_archive, write_archive
 from ftspec.runs.directory import named_blobs, run_directories
 from ftspec.runs.parcels import Parcel, parcel_source, sealed_folders
 from ftspec.runs.seal import seal_digest
-from ftspec.spec.errors import DataError
-from ftspec.storage import BlobStore, sha256_file
+from ftspec.spec.errors import DataError, StorageError
+from ftspec.storage import BlobStore, replacing, sha256_file
 from ftspec.storage.stores import Store
 
 _NAME = re.compile(r"runs/([^/]+)/([^/]+)/([^/]+)\.([0-9a-f]{12})\.tar")
@@ -33,10 +34,10 @@ def push(store: Store, runs: Path, parcels: Iterable[Parcel]) -> Iterator[tuple[
 
     Raises StorageError (the store, the disk), DataError where a file is not what was sealed.
     """
-    with tempfile.TemporaryDirectory(prefix="ftspec-push-") as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
-        archive = Path(folder) / "parcel.tar"
+    with _scratch() as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
+        archive = folder / "parcel.tar"
         for parcel in parcels:
-            with archive.open("wb") as stream:
+            with replacing(archive) as stream:
                 missing = write_archive(stream, [parcel], runs, thin=True)
             sources = _sources(runs, parcel)
             sent = sum(pool.map(lambda item: _put_blob(store, *item), sources.items()))
@@ -44,6 +45,17 @@ def push(store: Store, runs: Path, parcels: Iterable[Parcel]) -> Iterator[tuple[
                 raise DataError("missing_blob", f"blob {min(lost)[:12]} is not here", file=parcel.folder)
             store.put(parcel.name, archive)
             yield parcel, sent + archive.stat().st_size
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for temp files, away from `runs/`, which may be read-only."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="ftspec-push-")
+    except OSError as error:
+        raise StorageError.of(error, Path(tempfile.gettempdir())) from error
+    with folder as name:
+        yield Path(name)
 
 
 def _sources(runs: Path, parcel: Parcel) -> dict[str, Path]:

@@ -4,6 +4,7 @@ An object appears whole or not at all, and is never changed: equal names hold eq
 machines may put at once. Nothing here deletes.
 """
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from ftspec.spec.errors import DataError, StorageError, UsageError
 from ftspec.spec.stores import SCHEMES, split_address
 from ftspec.storage.files import replacing
 
+_OWN_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _S3_CONFIG = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4, "mode": "standard"}}
 
 
@@ -55,14 +57,20 @@ class FolderStore:
     def names(self, prefix: str) -> set[str]:
         """Return the names below a prefix."""
         top = self._folder / prefix
-        if not top.is_dir():
-            return set()
-        paths = (path for path in top.rglob("*") if path.is_file() and not path.name.startswith("."))
-        return {path.relative_to(self._folder).as_posix() for path in paths}
+        try:
+            if not top.is_dir():
+                return set()
+            paths = (path for path in top.rglob("*") if path.is_file() and not path.name.startswith("."))
+            return {path.relative_to(self._folder).as_posix() for path in paths}
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def has(self, name: str) -> bool:
         """Whether the file is there."""
-        return (self._folder / name).is_file()
+        try:
+            return (self._folder / name).is_file()
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def put(self, name: str, source: Path) -> None:
         """Copy a file, in one step for whoever looks."""
@@ -76,6 +84,11 @@ class FolderStore:
                 shutil.copyfileobj(content, out, 1 << 20)
         except FileNotFoundError as error:
             raise _missing(self.url, name) from error
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        return StorageError(
+            "store_refused", f"{self.url} cannot be read: {error.strerror}", fix="look at its permissions"
+        )
 
 
 class ObjectStore:
@@ -131,6 +144,8 @@ class ObjectStore:
             fix = "give the credentials that its own tools use the right to list, read and write there"
             raise StorageError("store_refused", f"{self.url} refuses: {error}", fix=fix) from error
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _OWN_DISK:
+                raise StorageError.of(error, Path(error.filename or ".")) from error
             fix = "check address, network and credentials, then give the same command again: nothing is lost"
             said = f"{self.url} cannot be reached: {type(error).__name__}: {error}"
             raise StorageError("store_unreachable", said, fix=fix) from error
