@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ftspec.compose import Composed, Point, Project, load
 from ftspec.data import Prepared
+from ftspec.evals.defaults import BASE
 from ftspec.evals.suites import ResolvedSuite, projection, resolve
 from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
@@ -20,6 +21,7 @@ from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, digest, short, train_digest
 from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError, UnsafeError
 from ftspec.spec.lint import relevel, unknown_lints
+from ftspec.storage import read_json
 from ftspec.workflows.aliases import aliases_of
 from ftspec.workflows.folds import left_out
 from ftspec.workflows.identity import Identity, engine_identity
@@ -38,12 +40,16 @@ SECONDS_PER_ANSWER = 0.03
 
 @dataclass(frozen=True)
 class PlannedSuite:
-    """A suite as one run will be scored by it; equal `eval_digest` means that scores may stand side by side."""
+    """A suite as one run will be scored by it; equal `eval_digest` means that scores may stand side by side.
+
+    `base_model` is the name in the spec, `served_model` what it resolves to: the embedded `tiny` is an alias.
+    """
 
     name: str
     suite: ResolvedSuite
     eval_digest: str
     base_model: str
+    served_model: str
 
     @property
     def n_items(self) -> int:
@@ -282,7 +288,9 @@ class _Suites:
         eval_digest = digest("eval", projection(resolved))
         if not any(problem.severity == "error" for problem in resolved.problems):
             self.problems += lint_suite(prepared, resolved, eval_digest, self._project.cache)
-        return PlannedSuite(name, resolved, eval_digest, point.experiment.model)
+        model = point.experiment.model
+        served = engine_identity(point.experiment.provider, model).model
+        return PlannedSuite(name, resolved, eval_digest, model, served)
 
 
 def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> PlannedRun:
@@ -348,18 +356,31 @@ def _scored(directory: RunDirectory | None, attempt: Attempt | None, suite: Plan
     return not suite.suite.trained_arms or is_sealed(directory.evals(suite.name, suite.eval_digest, attempt))
 
 
-def baselines_folder(project: Project, experiment: str, suite: PlannedSuite, default_model: str) -> Path:
-    """Where the arms without training are kept; another base model of the same sweep gets a folder of its own."""
-    name = f"{suite.name}.{short(suite.eval_digest)}"
-    if suite.base_model != default_model:
-        name += "." + "".join(c if c.isalnum() or c in "-_" else "-" for c in suite.base_model)
-    return project.runs / experiment / "baselines" / name
+def baselines_folder(project: Project, experiment: str, suite: PlannedSuite, first: str) -> Path:
+    """Where the arms without training are kept: no digest holds the base model, so each has a folder of its own.
+
+    The short name belongs to the model that answered in it, before that to the `first` of the plan.
+    """
+    folder = project.runs / experiment / "baselines" / f"{suite.name}.{short(suite.eval_digest)}"
+    if suite.served_model == (_base_that_answered(folder, suite) or first):
+        return folder
+    model = "".join(c if c.isalnum() or c in "-_" else "-" for c in suite.served_model)
+    return folder.with_name(f"{folder.name}.{model}")
+
+
+def _base_that_answered(folder: Path, suite: PlannedSuite) -> str | None:
+    """Return the base model whose sealed answers a folder holds; None without a seal or without an arm that asks it."""
+    if not is_sealed(folder):
+        return None
+    arms = read_json(folder / "scores.json")["arms"]
+    asked = [arm for arm in suite.suite.baseline_arms if suite.suite.arms[arm].model == BASE]
+    return next((arms[arm]["model"] for arm in asked if arm in arms), None)
 
 
 def _baselines(project: Project, name: str, runs: Sequence[PlannedRun]) -> Iterable[PlannedBaselines]:
     distinct = {suite.key: suite for run in runs for suite in run.suites}
-    default_model = runs[0].point.experiment.model if runs else ""
+    first = runs[0].identity.model if runs else ""
     for suite in distinct.values():
         if arms := tuple(suite.suite.baseline_arms):
-            folder = baselines_folder(project, name, suite, default_model)
+            folder = baselines_folder(project, name, suite, first)
             yield PlannedBaselines(suite, arms, folder, is_sealed(folder))

@@ -1,5 +1,6 @@
 """The main job through real processes: train, score, do nothing the second time, survive SIGKILL, never train twice."""
 
+import json
 import os
 import random
 import shutil
@@ -159,6 +160,21 @@ def test_a_job_that_fails_is_told_with_its_reason_and_tried_anew(make_demo: Demo
     assert done.returncode == 65
     assert "512" in done.stderr
     assert demo.jobs() == []
+
+
+def test_another_base_model_is_asked_anew(demo: Any) -> None:
+    def baselines(*overrides: str) -> dict[str, str]:
+        assert demo.ftspec("run", "demo", "--only", "baselines", *overrides).returncode == 0
+        folders = (demo.root / "runs" / "demo" / "baselines").glob("*/SEALED")
+        found = {folder.parent.name: json.loads((folder.parent / "scores.json").read_text()) for folder in folders}
+        return {name: scores["arms"]["base"]["model"] for name, scores in found.items()}
+
+    (short,) = first = baselines()
+    assert first == {short: "ftspec-tiny-1"}
+    both = baselines("model=ftspec-scratch")
+    assert both == first | {f"{short}.ftspec-scratch": "ftspec-scratch"}
+    assert all(one["done"] for one in demo.json("plan", "demo")["baselines"])
+    assert baselines("model=ftspec-scratch,tiny") == both
 
 
 def test_only_parts(demo: Any) -> None:
