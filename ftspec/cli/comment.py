@@ -54,7 +54,7 @@ def command(
     import os
 
     from ftspec.report.markdown.comment import comment, marker_start, summary
-    from ftspec.workflows.changes import MAX_BYTES, read_changes
+    from ftspec.workflows.review.changes import MAX_BYTES, read_changes
 
     changes = read_changes(plan.read(MAX_BYTES + 1))
     origin = _head(head, head_owner, head_branch)

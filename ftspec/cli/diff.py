@@ -34,8 +34,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Print the review; exit 3 when a gate fails, 65 when an experiment of HEAD does not compose."""
-    from ftspec.workflows.changes import to_json
     from ftspec.workflows.diff import Options, diff
+    from ftspec.workflows.review.changes import to_json
 
     options = Options(exact=exact, untrusted=untrusted, show_text=show_text, key=key)
     changes = diff(current_project(), base, head, options)

@@ -24,7 +24,7 @@ def command(name: str | None, write: bool, check: bool, docs: bool) -> int:
         click.echo(markdown(), nl=False)
         return 0
     if name == "plan" and not (write or check):
-        from ftspec.workflows.changes import SCHEMA_FILE
+        from ftspec.workflows.review.changes import SCHEMA_FILE
 
         click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
         return 0

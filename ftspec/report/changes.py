@@ -6,7 +6,7 @@ from itertools import groupby
 from ftspec.report import words
 from ftspec.report.markdown.escape import scrubbed, shorten, visible
 from ftspec.report.style import columns, paint
-from ftspec.workflows.changes import Changes, Run
+from ftspec.workflows.review.changes import Changes, Run
 
 _STYLE = {
     "new": "green",

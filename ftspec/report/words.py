@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ftspec.report.style import usd
-from ftspec.workflows.changes import Changes, Data, Kind, Known, Overlap, Run, Suite, Totals, total
+from ftspec.workflows.review.changes import Changes, Data, Kind, Known, Overlap, Run, Suite, Totals, total
 
 Quote = Callable[[str], str]
 

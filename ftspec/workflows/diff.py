@@ -18,9 +18,9 @@ from ftspec.compose.revision import WORKTREE, Revision, composing_files, printab
 from ftspec.compose.scan import UNSAFE
 from ftspec.spec.errors import FtspecError, Problem, UnsafeError
 from ftspec.spec.policy import Policy
-from ftspec.workflows import gates
-from ftspec.workflows.changes import SCHEMA, Changes, Side
-from ftspec.workflows.compare_revisions import Job, JobSide, compare, own_version
+from ftspec.workflows.review import gates
+from ftspec.workflows.review.changes import SCHEMA, Changes, Side
+from ftspec.workflows.review.compare_revisions import Job, JobSide, compare, own_version
 
 MAX_RUNS = 2000
 
@@ -78,7 +78,7 @@ def _run(job: Job, private: Path) -> Changes:
         return _empty(job)
     if not job.untrusted:
         return compare(job)
-    from ftspec.workflows.contained import compare_contained
+    from ftspec.workflows.review.contained import compare_contained
 
     return compare_contained(job, private)
 

@@ -57,7 +57,7 @@ def test_top_level_fields_are_documented(verb: str, project: Path, repository: P
 
 @pytest.mark.parametrize("shape", ["Changes", "Run", "Data", "Totals", "Rows", "Source", "Sample", "Suite"])
 def test_every_field_of_a_plan_is_documented(shape: str, repository: Path) -> None:
-    from ftspec.workflows import changes
+    from ftspec.workflows.review import changes
 
     text = (repository / "docs" / "json.md").read_text()
     named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]*)`", text))))

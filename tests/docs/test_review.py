@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftspec.spec.policy import Policy
-from ftspec.workflows.changes import (
+from ftspec.workflows.review.changes import (
     Changes,
     Data,
     Field,
@@ -24,7 +24,7 @@ from ftspec.workflows.changes import (
     Suite,
     Totals,
 )
-from ftspec.workflows.gates import read_policy
+from ftspec.workflows.review.gates import read_policy
 
 _GIT = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 _QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "CI": "true", "COLUMNS": "300"}

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from ftspec.workflows.changes import SCHEMA, Changes, Run, Side, to_json
+from ftspec.workflows.review.changes import SCHEMA, Changes, Run, Side, to_json
 
 HEAD, BASE, OLD = "a" * 40, "b" * 40, "c" * 40
 TOKEN = "secret-token-that-is-never-printed"

@@ -17,8 +17,8 @@ from ftspec.cli.main import main
 from ftspec.report.changes import change_lines
 from ftspec.report.markdown.comment import MAX_BYTES, MAX_CHARACTERS, SUMMARY, comment, summary
 from ftspec.report.markdown.escape import code, fenced
-from ftspec.workflows import changes as shapes
-from ftspec.workflows.changes import Changes, read_changes, to_json
+from ftspec.workflows.review import changes as shapes
+from ftspec.workflows.review.changes import Changes, read_changes, to_json
 
 HOSTILE = (
     "`code` ``more`` ```fence",

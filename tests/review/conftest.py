@@ -14,9 +14,9 @@ import pytest
 
 from ftspec.compose import Project
 from ftspec.runs.known import KnownResult, KnownResults
-from ftspec.workflows.changes import Changes
 from ftspec.workflows.diff import Options, diff
 from ftspec.workflows.plan import make_plan
+from ftspec.workflows.review.changes import Changes
 
 FILES = {
     ".gitignore": "/runs/\n/data/private/\n",

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ftspec.spec.errors import UnsafeError
-from ftspec.workflows.changes import read_changes
+from ftspec.workflows.review.changes import read_changes
 
 pytestmark = pytest.mark.slow
 
@@ -480,11 +480,11 @@ def test_a_branch_from_before_the_policy_is_judged_by_it_all_the_same(victim: Vi
 
 # The child: its limits truly hold
 
-CONFINED = "from ftspec.workflows.confined import confine; confine(2); "
+CONFINED = "from ftspec.workflows.review.confined import confine; confine(2); "
 
 
 def confined(code: str, folder: Path) -> "subprocess.CompletedProcess[bytes]":
-    from ftspec.workflows.confined import run_confined
+    from ftspec.workflows.review.confined import run_confined
 
     return run_confined(CONFINED + code, [], folder, 2)
 
@@ -519,7 +519,7 @@ def test_the_child_starts_nothing(tmp_path: Path) -> None:
 
 def test_the_child_reaches_no_network(tmp_path: Path) -> None:
     """Without the hook too, where the system has namespaces: nothing listens in there."""
-    from ftspec.workflows.confined import limits, run_confined
+    from ftspec.workflows.review.confined import limits, run_confined
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -530,7 +530,7 @@ def test_the_child_reaches_no_network(tmp_path: Path) -> None:
 
 
 def test_what_goes_over_a_limit_is_said_so(repo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ftspec.workflows import contained
+    from ftspec.workflows.review import contained
 
     repo.replace(DEMO, "seed: 3", "seed: 4")
     repo.commit()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ftspec.spec.errors import DataError, UsageError
-from ftspec.workflows import changes as shapes
-from ftspec.workflows.changes import Changes, read_changes, to_json
+from ftspec.workflows.review import changes as shapes
+from ftspec.workflows.review.changes import Changes, read_changes, to_json
 
 Edit = Callable[[Any], object]
 DEMO = "experiments/demo.yaml"
@@ -132,7 +132,7 @@ def without_sides(changes: Changes) -> Any:
 def test_the_published_schema_is_that_of_the_shapes() -> None:
     made = json.dumps(shapes.make_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     published = Path(shapes.__file__).with_name("changes.schema.json").read_text()
-    assert published == made, "write it anew: python -m ftspec.workflows.changes"
+    assert published == made, "write it anew: python -m ftspec.workflows.review.changes"
 
 
 def test_equal_changes_stand_together_with_old_new_and_place(repo: Any) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ftspec.compose import Project
-from ftspec.workflows.compare_revisions import Job
 from ftspec.workflows.diff import _empty
 from ftspec.workflows.plan import draft_plan
+from ftspec.workflows.review.compare_revisions import Job
 
 ROWS = "".join(json.dumps({"text": f"number {n}", "label": "odd" if n % 2 else "even"}) + "\n" for n in range(60))
 CHAT = """\

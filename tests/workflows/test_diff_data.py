@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ftspec.workflows.changes import Changes, Data
+from ftspec.workflows.review.changes import Changes, Data
 
 DEMO = "experiments/demo.yaml"
 TURNS = "defaults: [config, _self_]\nmodel: tiny\ndataset:\n  sources: [{path: data/chat.jsonl}]\n"

@@ -8,8 +8,8 @@ import pytest
 
 from ftspec.spec.errors import SpecError
 from ftspec.spec.policy import Policy
-from ftspec.workflows.changes import Changes, Experiment, Side
-from ftspec.workflows.gates import judge, read_policy
+from ftspec.workflows.review.changes import Changes, Experiment, Side
+from ftspec.workflows.review.gates import judge, read_policy
 
 DEMO = "experiments/demo.yaml"
 POLICY = ".ftspec/policy.yaml"

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftspec.workflows.rowdiff import RowDiff, counts, diff_rows
+from ftspec.workflows.review.rowdiff import RowDiff, counts, diff_rows
 from ftspec.workflows.rowsfile import dump_rows, load_rows
 from ftspec.workflows.sides import DataSide, PartFacts, RowFact
 

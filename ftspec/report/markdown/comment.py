@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ftspec.report import words
 from ftspec.report.markdown import sections
 from ftspec.report.markdown.escape import code
-from ftspec.workflows.changes import Changes, Side
+from ftspec.workflows.review.changes import Changes, Side
 
 MARKER = "<!-- ftspec:plan v1 key={key}"
 MAX_CHARACTERS, MAX_BYTES = 60_000, 200_000

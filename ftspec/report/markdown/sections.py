@@ -6,7 +6,7 @@ from itertools import groupby
 
 from ftspec.report import words
 from ftspec.report.markdown.escape import code, fenced, scrubbed
-from ftspec.workflows.changes import Changes, Data, FieldGroup, Known, Run, Suite
+from ftspec.workflows.review.changes import Changes, Data, FieldGroup, Known, Run, Suite
 
 _SIGN = {"new": "➕", "removed": "➖", "retrain": "🔁", "re-score": "📏", "metadata": "🏷️", "renamed": "✏️"}
 _QUOTED = re.compile(r'"[^"]*"')  # a warning may quote what stands in prompts and rows

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from ftspec.spec.errors import Exit, FtspecError, Problem, SpecError, UnsafeError
-from ftspec.workflows.changes import MAX_BYTES, Changes, read_changes, to_json
-from ftspec.workflows.compare_revisions import Job, compare
-from ftspec.workflows.confined import confine, limits, run_confined
+from ftspec.workflows.review.changes import MAX_BYTES, Changes, read_changes, to_json
+from ftspec.workflows.review.compare_revisions import Job, compare
+from ftspec.workflows.review.confined import confine, limits, run_confined
 
 CPU_SECONDS = 20
 SECONDS_PER_EXPERIMENT = 2
 
-_CHILD = "from ftspec.workflows.contained import main; sys.exit(main(sys.argv[1]))"
+_CHILD = "from ftspec.workflows.review.contained import main; sys.exit(main(sys.argv[1]))"
 
 
 def compare_contained(job: Job, private: Path) -> Changes:

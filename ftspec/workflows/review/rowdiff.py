@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ftspec.workflows.changes import Rows, Sample
+from ftspec.workflows.review.changes import Rows, Sample
 from ftspec.workflows.sides import DataSide, RowFact
 
 _PARTS = ("train", "valid")

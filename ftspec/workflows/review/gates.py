@@ -7,7 +7,7 @@ from typing import Any
 
 from ftspec.spec.errors import Problem, SpecError
 from ftspec.spec.policy import Policy
-from ftspec.workflows.changes import Changes, Gate
+from ftspec.workflows.review.changes import Changes, Gate
 
 PATH = ".ftspec/policy.yaml"
 

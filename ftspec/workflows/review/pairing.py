@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftspec.workflows.changes import Field, FieldGroup, Kind, Run
-from ftspec.workflows.places import Places
+from ftspec.workflows.review.changes import Field, FieldGroup, Kind, Run
+from ftspec.workflows.review.places import Places
 from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide
 
 Path = tuple[str | int, ...]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ftspec.runs.known import KnownResult, read_results
 from ftspec.spec.errors import DataError
-from ftspec.workflows.changes import Known
-from ftspec.workflows.pairing import Paired
+from ftspec.workflows.review.changes import Known
+from ftspec.workflows.review.pairing import Paired
 from ftspec.workflows.sides import RunSide
 
 

@@ -15,14 +15,14 @@ from ftspec.compose.closure import Closures, Scans
 from ftspec.compose.revision import Entry, Revision
 from ftspec.runs.lock import read_lock
 from ftspec.spec.errors import DataError, FtspecError, Problem
-from ftspec.workflows import changes as shapes
-from ftspec.workflows.datadiff import data_changes
-from ftspec.workflows.evaldiff import new_bases, overlaps, suite_changes
-from ftspec.workflows.known import known_scores
-from ftspec.workflows.locked import lock_state, of_lock
-from ftspec.workflows.pairing import Paired, describe_all, field_groups, pair, sweep_fields
-from ftspec.workflows.places import Places, changed_files
 from ftspec.workflows.plan import draft_plan
+from ftspec.workflows.review import changes as shapes
+from ftspec.workflows.review.datadiff import data_changes
+from ftspec.workflows.review.evaldiff import new_bases, overlaps, suite_changes
+from ftspec.workflows.review.known import known_scores
+from ftspec.workflows.review.locked import lock_state, of_lock
+from ftspec.workflows.review.pairing import Paired, describe_all, field_groups, pair, sweep_fields
+from ftspec.workflows.review.places import Places, changed_files
 from ftspec.workflows.sides import ExperimentSide, asked_models, of_plan
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ftspec.workflows.changes import Overlap, Suite
-from ftspec.workflows.pairing import Paired, is_free
+from ftspec.workflows.review.changes import Overlap, Suite
+from ftspec.workflows.review.pairing import Paired, is_free
 from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide, Turn, item_turns, train_turns
 
 _CAUSES = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from ftspec.workflows import changes as shapes
-from ftspec.workflows.pairing import Paired
-from ftspec.workflows.rowdiff import counts, diff_rows, samples
+from ftspec.workflows.review import changes as shapes
+from ftspec.workflows.review.pairing import Paired
+from ftspec.workflows.review.rowdiff import counts, diff_rows, samples
 from ftspec.workflows.sides import DataSide
 
 

@@ -1,0 +1,1 @@
+"""Doing a run again and judging, level by level: one subject a file."""

@@ -1,0 +1,1 @@
+"""What a change does to experiments: both revisions composed, paired, compared, judged by gates."""
