@@ -7,12 +7,12 @@ every call has an id of its own, and is answered by a tool message before the co
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ftspec.data.contract import PatternTimeoutError, validator_of
-from ftspec.data.plain_schema import surely_valid
+from ftspec.data.plain_schema import Check, plain_check
 from ftspec.spec.errors import Problem
 
 _MOST = 5  # breaches shown of one call
@@ -83,13 +83,11 @@ def _call(function: Any, path: str, tools: bytes | None) -> Iterator[_Found]:
     schemas = _schemas(tools)
     if function.name not in schemas:
         yield "tool_names", f"calls {function.name!r}, which tools does not define", f"{path}.name", _near(schemas)
-    elif isinstance(arguments, dict) and schemas[function.name] is not None:
-        yield from _breaches(schemas[function.name], arguments, function.name, f"{path}.arguments")
+    elif isinstance(arguments, dict) and not schemas[function.name].surely_met(arguments):
+        yield from _breaches(schemas[function.name].schema, arguments, function.name, f"{path}.arguments")
 
 
 def _breaches(schema: Any, arguments: dict[str, Any], name: str, path: str) -> Iterator[_Found]:
-    if surely_valid(schema, arguments):
-        return
     fix = f"correct the arguments, or the parameters of {name}"
     try:
         for n, error in enumerate(validator_of(schema).iter_errors(arguments)):
@@ -105,11 +103,22 @@ def _breaches(schema: Any, arguments: dict[str, Any], name: str, path: str) -> I
         yield "tools", text[:300], "tools", "correct the JSON Schema"
 
 
+class _Parameters(NamedTuple):
+    """The schema of a function's arguments, None where it declares none, and its fast check if it is plain."""
+
+    schema: Any
+    plain: Check | None
+
+    def surely_met(self, arguments: dict[str, Any]) -> bool:
+        """Whether the arguments certainly meet the schema; False means that a validator must judge."""
+        return self.schema is None or (self.plain is not None and self.plain(arguments))
+
+
 @lru_cache(maxsize=256)
-def _schemas(tools: bytes) -> dict[str, Any]:
-    """Return the parameters of every function defined, None where it declares none."""
-    defined = msgspec.json.decode(tools)
-    return {tool["function"]["name"]: tool["function"].get("parameters") for tool in defined}
+def _schemas(tools: bytes) -> dict[str, _Parameters]:
+    """Return the parameters of every function defined."""
+    schemas = {tool["function"]["name"]: tool["function"].get("parameters") for tool in msgspec.json.decode(tools)}
+    return {name: _Parameters(schema, plain_check(schema)) for name, schema in schemas.items()}
 
 
 def _kind(value: Any) -> str:
@@ -117,5 +126,5 @@ def _kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _near(schemas: dict[str, Any]) -> str:
+def _near(schemas: dict[str, _Parameters]) -> str:
     return f"defined: {', '.join(list(schemas)[:8])}"
