@@ -3,6 +3,7 @@
     python bench/p2_data.py [--megabytes 200] [--pool django|stdlib] [--smoke]
 
 Each arm runs in a process of its own and reports CPU seconds and peak memory; the ratios of one run are the figures.
+All may read and write bytecode, as installed packages do, in a folder of their own that a small run has filled before.
 The file is generated (`chat_file.py`; `pip install Django==5.2.19` for the real one) and its sha256 is checked.
 The cookbook arm needs tiktoken and the vocabulary files described in docs/figures.md; without them it is left out.
 """
@@ -11,8 +12,10 @@ import argparse
 import base64
 import collections
 import hashlib
+import itertools
 import json
 import lzma
+import os
 import resource
 import subprocess
 import sys
@@ -123,11 +126,22 @@ ARMS = {
 def measure(arm: str, path: Path, cache: Path) -> dict[str, Any]:
     """Run one arm in a fresh process."""
     command = [sys.executable, __file__, "--arm", arm, str(path), str(cache)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(cache.parent / "bytecode")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{arm}: {done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def warm_up(path: Path, arms: list[str]) -> None:
+    """Run the arms on the first rows, so that no figure holds the compiling of modules."""
+    small = path.with_name("small.jsonl")
+    with path.open("rb") as rows:
+        small.write_bytes(b"".join(itertools.islice(rows, 1000)))
+    for arm in [*arms, "cold"]:
+        measure(arm, small, path.with_name("warm"))
 
 
 def run_arm(arm: str, path: Path, cache: Path) -> None:
@@ -162,6 +176,7 @@ def main() -> int:
 def report(path: Path, cache: Path, sha256: str, *, smoke: bool) -> int:
     print(f"{path.stat().st_size / 1e6:.0f} MB, sha256 {sha256}")
     arms = ["cookbook"] if (VOCABULARY / "o200k_base.tiktoken.xz").exists() else []
+    warm_up(path, arms)
     found = {arm: measure(arm, path, cache) for arm in [*arms, "cold", "weights", "rules", "again"]}
     base = found.get("cookbook", {}).get("cpu")
     for arm, values in found.items():

@@ -47,7 +47,8 @@ def _order(messages: list[Any]) -> Iterator[_Found]:
                 text = f"answers {message.tool_call_id!r}, which no call before it waits for"
                 yield "tool_ids", text, f"messages[{n}].tool_call_id", "copy the id of the call"
         elif message.letter in "ua":
-            yield from _unanswered(state)
+            if state.waiting:
+                yield from _unanswered(state)
             for k, call in enumerate(message.tool_calls or ()):
                 path = f"messages[{n}].tool_calls[{k}].id"
                 if call.id in state.seen:

@@ -38,8 +38,7 @@ class Counting:
         contents = [m.content for m in messages]
         names = [m.name for m in messages]
         named = len(names) - names.count(None)
-        plain = all(type(content) is str for content in contents)
-        self._texts += contents if plain else [self._text(content) for content in contents]
+        self._texts += contents if set(map(type, contents)) == {str} else [self._text(content) for content in contents]
         if named:
             self._more += [(base + n, name) for n, name in enumerate(names) if name is not None]
         for n, message in enumerate(messages):

@@ -42,6 +42,14 @@ class RowIndex:
         """Return the number of the first message of every row, and the number of messages at the end."""
         return array("I", accumulate(self.size, initial=0))
 
+    def row_keys(self) -> list[bytes]:
+        """Return the row keys of all rows."""
+        return _cut(self.row_key)
+
+    def prompt_keys(self) -> list[bytes]:
+        """Return the prompt keys of all rows."""
+        return _cut(self.prompt_key)
+
     def key(self, row: int) -> bytes:
         """Return the row key."""
         return bytes(self.row_key[row * KEY : (row + 1) * KEY])
@@ -76,3 +84,8 @@ class RowIndex:
         if len(made.row_key) != KEY * len(made) or not len(made.letters) == len(made.width) == sum(made.size):
             raise ValueError("a row index that does not fit together")
         return made
+
+
+def _cut(column: bytearray) -> list[bytes]:
+    data = bytes(column)
+    return [data[at : at + KEY] for at in range(0, len(data), KEY)]

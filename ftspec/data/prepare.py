@@ -180,15 +180,15 @@ class Preparation:
             if origin.source.fraction is None and origin.source.count is None:
                 continue
             among = [row for row, file in enumerate(index.source) if inputs[file].group == group]
-            sample([index.key(row) for row in range(len(index))], among, origin.source, homes)
+            sample(index.row_keys(), among, origin.source, homes)
         return bytes(assign(self._split_keys(inputs, canonical), bytes(homes), self.dataset.split))
 
     def _split_keys(self, inputs: Sequence[InputFile], canonical: Canonical) -> list[bytes]:
         index, by = canonical.index, self.dataset.split.by
         if by == "row":
-            return [index.key(row) for row in range(len(index))]
+            return index.row_keys()
         if by == "prompt":
-            return [index.prompt(row) for row in range(len(index))]
+            return index.prompt_keys()
         if by == "first_user":
             return list(_first_users(canonical))
         return self._field_keys(inputs, canonical, by)
@@ -252,10 +252,9 @@ class Preparation:
 
     def _overlap(self, canonical: Canonical, parts: bytes) -> tuple[int, list[Problem]]:
         """Return how many distinct prompts of the train part also stand in another part, and what to say about it."""
-        index = canonical.index
         seen: dict[int, set[bytes]] = {TRAIN: set(), VALID: set(), TEST: set(), DROPPED: set()}
-        for row, part in enumerate(parts):
-            seen[part].add(index.prompt(row))
+        for part, key in zip(parts, canonical.index.prompt_keys(), strict=True):
+            seen[part].add(key)
         shared = {name: len(seen[TRAIN] & seen[code]) for name, code in (("validation", VALID), ("test", TEST))}
         problems = [
             Problem(

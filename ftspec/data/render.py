@@ -79,6 +79,7 @@ class Rendering:
         self._legal = trainable_letters(self.limits)
         self._ids: dict[str, int] = {}
         self._plans: dict[tuple[bytes, bytes], Plan] = {}
+        self._letters, self._given = bytes(self.canonical.index.letters), bytes(self.canonical.index.given)
         self.proof = ProofBuilder([rule.name for rule in self.rules], self.weights.train_on)
 
     def run(self, writers: Mapping[int, PartWriter], records: Path) -> None:
@@ -116,7 +117,7 @@ class Rendering:
             if part == DROPPED:
                 continue
             writer = writers[part]
-            plan = self._plan(row, first, end, line, metadata)
+            plan = self._plan(first, end, line, metadata)
             if plan.wrong is not None:
                 self._problem(row, *plan.wrong)
                 continue
@@ -129,7 +130,7 @@ class Rendering:
             mine = counts[first:end]
             tokens, learned = sum(mine) + extra[row], sum(compress(mine, plan.bits))
             if part == TEST:
-                writer.write(self._item(row, line, index.letters[first:end].decode(), metadata) + b"\n")
+                writer.write(self._item(row, line, self._letters[first:end].decode(), metadata) + b"\n")
             else:
                 plan.uses += 1
                 if plan.changed:
@@ -161,9 +162,8 @@ class Rendering:
                 for line, more in zip(lines, extra, strict=True):
                     yield line, msgspec.json.decode(more)
 
-    def _plan(self, row: int, first: int, end: int, line: bytes, metadata: dict[str, Any]) -> Plan:
-        index = self.canonical.index
-        key = bytes(index.letters[first:end]), bytes(index.given[first:end])
+    def _plan(self, first: int, end: int, line: bytes, metadata: dict[str, Any]) -> Plan:
+        key = self._letters[first:end], self._given[first:end]
         if self.rules and self.canonical.row_format == "chat":
             messages = _decode_chat(line).messages
             plan = self._make_plan(*key, messages, metadata)
@@ -279,12 +279,9 @@ class Rendering:
 def _patched(line: bytes, widths: Any, patch: tuple[tuple[int, bytes], ...]) -> bytes:
     """Return a canonical line with weights put in: `weight` is a message's last key, so it goes before its brace."""
     pieces: list[bytes] = []
-    ends = [CHAT_HEAD - 1]
-    for width in widths:
-        ends.append(ends[-1] + 1 + width)
     done = 0
     for n, weight in patch:
-        end = ends[n + 1]
+        end = CHAT_HEAD + n + sum(widths[: n + 1])
         pieces += (line[done : end - 1], weight)
         done = end
     pieces.append(line[done:])

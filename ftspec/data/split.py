@@ -6,7 +6,8 @@ own salt prefix.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -21,10 +22,16 @@ def threshold(share: float) -> int:
 
 def draw(key: bytes, purpose: str, salt: str) -> int:
     """Return u of a key, 0 <= u < 2**64."""
+    return draw_all([key], purpose, salt)[key]
+
+
+def draw_all(keys: Iterable[bytes], purpose: str, salt: str) -> dict[bytes, int]:
+    """Return u of every key."""
     secret = f"{purpose}:{salt}".encode()
     if len(secret) > hashlib.blake2b.MAX_KEY_SIZE:
         secret = hashlib.blake2b(secret, digest_size=32).digest()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8, key=secret).digest(), "big")
+    blake2b, number = hashlib.blake2b, int.from_bytes
+    return {key: number(blake2b(key, digest_size=8, key=secret).digest(), "big") for key in keys}
 
 
 def fold_of(key: bytes, folds: int, salt: str) -> int:
@@ -37,10 +44,8 @@ def choose(keys: Sequence[bytes], among: Sequence[int], amount: float | int, pur
 
     `keys` has one key per row, `among` the rows to choose from.
     """
-    sizes: dict[bytes, int] = {}
-    for row in among:
-        sizes[keys[row]] = sizes.get(keys[row], 0) + 1
-    drawn = {key: draw(key, purpose, salt) for key in sizes}
+    sizes = Counter([keys[row] for row in among])
+    drawn = draw_all(sizes, purpose, salt)
     if isinstance(amount, float):
         below = threshold(amount)
         return {key for key, u in drawn.items() if u < below}
