@@ -119,6 +119,9 @@ def main(arguments: list[str] | None = None) -> int:
     except FtspecError as error:
         show_problems(error, as_json)
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return Exit.USAGE
     except click.ClickException as error:
         show_problems(UsageError("usage", error.format_message(), fix=_usage_hint(error)), as_json)
         return Exit.USAGE

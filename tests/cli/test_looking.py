@@ -135,3 +135,11 @@ def test_before_the_first_run_they_say_what_to_do(tmp_path: Path, verb: str, arg
     assert done.returncode == 1
     assert "ftspec run quickstart" in done.stderr
     assert not (tmp_path / "runs" / "quickstart").exists()
+
+
+@pytest.mark.parametrize("group", ["data", "runs"])
+def test_a_group_without_a_verb_prints_its_help(tmp_path: Path, group: str) -> None:
+    done = ftspec(group, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == ftspec(group, "--help", cwd=tmp_path).stdout
+    assert done.stderr.startswith(f"Usage: ftspec {group} ")
