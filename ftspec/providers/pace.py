@@ -33,7 +33,11 @@ class Pace:
     page_cap: int = 1000
 
 
-LOCAL = Pace(poll_first=0.2, poll_last=2.0, looks=(0.2, 0.5, 1.0), backoff=0.1, backoff_last=1.0, settle=2.0)
+# Nothing gets lost on the way to a server in this process: what is not answered yet waits for a processor that others
+# use, and asking again would only add to its work. The deadline is there for a process that hangs.
+LOCAL = Pace(
+    poll_first=0.2, poll_last=2.0, looks=(0.2, 0.5, 1.0), backoff=0.1, backoff_last=1.0, settle=2.0, call_timeout=1800.0
+)
 REMOTE = Pace(poll_first=10.0, poll_last=60.0, call_timeout=300.0, post_timeout=120.0, patience=6 * 3600.0)
 
 
