@@ -30,12 +30,13 @@ class Item(msgspec.Struct, frozen=True):
     cluster: str | None = None
 
 
-def read_rows(path: Path, shown: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file, called `shown` in errors.
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file. Raises DataError with the line for anything else."""
+    return (row for _, row in _numbered(path, str(path)))
 
-    Raises DataError with the line for anything else.
-    """
-    name = shown or str(path)
+
+def _numbered(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line number and object of each line that is not blank; `name` is the file's in errors."""
     try:
         stream = path.open("rb")
     except OSError as error:
@@ -45,7 +46,7 @@ def read_rows(path: Path, shown: str = "") -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                yield msgspec.json.decode(line, type=dict[str, Any])
+                yield number, msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, RecursionError) as error:
                 raise DataError("item_json", f"not a JSON object: {error}", file=name, line=number) from error
 
@@ -132,13 +133,14 @@ def items_of_file(
     Raises DataError where an id is missing or occurs twice.
     """
     items: dict[str, Item] = {}
-    for number, row in enumerate(read_rows(path, shown), 1):
+    file = shown or str(path)
+    for count, (number, row) in enumerate(_numbered(path, file), 1):
         name = hashlib.sha256(_sorted(row)).hexdigest()[:16] if id is None else _plain(row.get(id))
         if name is None:
-            raise DataError("item_id", f"item {number} has no field {id!r}", file=shown or str(path), line=number)
+            raise DataError("item_id", f"item {count} has no field {id!r}", file=file, line=number)
         if name in items:
             what = "the same bytes as an earlier one" if id is None else f"the id {name!r} of an earlier one"
-            raise DataError("item_id", f"item {number} has {what}", file=shown or str(path), line=number)
+            raise DataError("item_id", f"item {count} has {what}", file=file, line=number)
         items[name] = Item(name, row, None if cluster is None else _plain(row.get(cluster)))
     return tuple(items.values())
 

@@ -79,6 +79,8 @@ def test_items_of_a_file(tmp_path: Path) -> None:
         ('{"a": 1}\n{"a": 1, "b": 2}\n', "a", 2),
         ('{"a": 1}\n{"b": 2}\n', "a", 2),
         ('{"a": 1}\n[1]\n', None, 2),
+        ('{"a": 1}\n\n \n{"a": 1}\n', None, 4),
+        ('\n{"b": 2}\n', "a", 2),
         ('{"a": 1\n', None, 1),
         ("[" * 100_000 + "\n", None, 1),
     ],
