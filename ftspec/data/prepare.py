@@ -221,7 +221,7 @@ class Preparation:
             fix = "choose method: {type: dpo}" if found == "preference" else ""
             rendering.issues.add(Problem("format", message, "dataset.sources", fix=fix))
         if train.rows < limits.min_rows and not rendering.issues.shown:
-            message = f"{train.rows} rows to train on, {limits.name} needs at least {limits.min_rows}"
+            message = f"{_rows(train.rows)} to train on, {limits.name} needs at least {limits.min_rows}"
             rendering.issues.add(Problem("n_rows", message, "dataset"))
         split = self.dataset.split
         held: Any = split.test if split.folds is None else f"fold {split.fold} of {split.folds}"
@@ -231,10 +231,10 @@ class Preparation:
                 continue
             rows = sum(1 for part in parts if part == code)
             if rows == 0:
-                message = f"no row falls into the {name} part ({amount}; {len(parts)} rows)"
+                message = f"no row falls into the {name} part ({amount}; {_rows(len(parts))})"
                 rendering.issues.add(Problem("split", message, f"dataset.split.{name}"))
             elif isinstance(amount, int) and rows < amount:
-                message = f"{amount} rows asked for, {rows} are left"
+                message = f"{_rows(amount)} asked for, {rows} {'is' if rows == 1 else 'are'} left"
                 rendering.issues.add(Problem("split", message, f"dataset.split.{name}"))
         for writer in writers.values():
             if limits.max_file_bytes is not None and writer.size > limits.max_file_bytes and writer.role != "test":
@@ -247,7 +247,7 @@ class Preparation:
         rows, advised = writers[TRAIN].rows, self.limits.advised_rows
         if rows < advised:
             fix = "50 to 100 good examples are a usual start"
-            message = f"{rows} rows to train on, fewer than {advised}"
+            message = f"{_rows(rows)} to train on, fewer than {advised}"
             yield Problem("few_rows", message, "dataset", fix=fix, severity="warning")
 
     def _overlap(self, canonical: Canonical, parts: bytes) -> tuple[int, list[Problem]]:
@@ -299,3 +299,7 @@ def _first_users(canonical: Canonical) -> Iterator[bytes]:
             row = msgspec.json.decode(line)
             messages = row.get("messages") or [{"role": "user", "content": row.get("prompt")}]
             yield encode(next((m.get("content") for m in messages if m["role"] == "user"), None))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
