@@ -283,3 +283,14 @@ def test_a_job_whose_worker_always_dies_fails_in_the_end(jobs):
     error = jobs.run(folder)["error"]
     assert error["code"] == "worker_died"
     assert "out of memory" in error["message"]
+
+
+def test_modules_of_the_folder_it_is_started_in_are_not_the_workers(jobs, tmp_path):
+    place = tmp_path / "project"
+    place.mkdir()
+    for name in ("numpy", "msgspec", "json"):
+        (place / f"{name}.py").write_text("raise SystemExit('imported from the project')\n")
+    folder = jobs.make("beside")
+    code = "import sys\nfrom pathlib import Path\nfrom ftspec.engine.launch import launch\nlaunch(Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-P", "-c", code, str(folder)], cwd=place, check=True)
+    jobs.until(lambda: jobs.state(folder)["status"] == "succeeded")
