@@ -22,6 +22,8 @@ _OTHERS: dict[str, tuple[str, str, str]] = {
                       "spread.", "OpenAI, API reference, temperature"),
     "export_off": ("warning", "Evidence has to be fetched before it can no longer be.", "dates of the profile"),
     "few_shots": ("warning", "An arm with fewer examples than it says is another arm.", "the suite's own words"),
+    "folds_left_out": ("warning", "Pooled scores are to say how a recipe does on all rows; without every fold "
+                       "they say it of those that were held out.", "docs/spec.md"),
     "inference_off": ("warning", "A model that stops answering takes its scores with it.", "dates of the profile"),
     "keep_until": ("warning", "A date that nobody can confirm is no promise.", "the provider's profile"),
     "no_base_arm": ("warning", "Without the base model's score nobody knows what training added.",
