@@ -104,9 +104,21 @@ def _pick(results: Results, colour: bool) -> Iterator[str]:
     text = f"{paint('pick', 'dim', colour)}    * {visible(pick.label)} by {pick.by}"
     if pick.comparison is not None and pick.runner_up is not None:
         difference, verdict = _difference(pick.comparison)
-        text += f"; on score against the runner-up {visible(pick.runner_up)}: {verdict} ({difference})"
+        why = _at_the_edge(pick.comparison)
+        text += f"; on score against the runner-up {visible(pick.runner_up)}: {verdict} ({difference}{why})"
     seeds = "; one training seed each: differences include training noise"
     yield text + (seeds if pick.seeds == 1 else "")
+
+
+def _at_the_edge(comparison: Comparison) -> str:
+    """Return the p value that a verdict rests on where the interval alone would say otherwise.
+
+    McNemar's test is exact and Tango's score interval is not: one just beyond 0 may come with a p above alpha.
+    """
+    low, high, p = comparison.low, comparison.high, comparison.p_adjusted
+    if comparison.verdict != "cannot tell" or low is None or high is None or p is None or low <= 0 <= high:
+        return ""
+    return f", p = {p:.2g}"
 
 
 def _flip(results: Results, colour: bool) -> Iterator[str]:
