@@ -56,10 +56,10 @@ def current_project() -> "Project":
     return Project.find(Path.cwd())
 
 
-def parse_targets(words: Sequence[str]) -> tuple[Target, ...]:
+def parse_targets(words: Sequence[str], *, unnamed_all: bool = False) -> tuple[Target, ...]:
     """Read `[EXPERIMENT]... [OVERRIDES]`: names apart or joined by commas, each with all the overrides.
 
-    Without a name the project's only experiment is meant.
+    Without a name the project's only experiment is meant; with `unnamed_all` every one.
     """
     project = current_project()
     names = [name for word in words if not _OVERRIDE.search(word) for name in word.split(",") if name]
@@ -69,7 +69,7 @@ def parse_targets(words: Sequence[str]) -> tuple[Target, ...]:
         raise UsageError(
             "no_experiment", f"{project.experiments} holds no experiment", fix="start one with `ftspec init`"
         )
-    if not names and len(known) > 1:
+    if not names and len(known) > 1 and not unnamed_all:
         raise UsageError("which_experiment", "say which experiment", fix="one of: " + ", ".join(known))
     found = dict.fromkeys(project.name_of(name) for name in names or known)
     return tuple(Target(project, name, overrides) for name in found)

@@ -32,6 +32,9 @@ def command(folder: Path, ci: str | None, as_json: bool) -> None:
     for name in started.files:
         click.echo(f"wrote   {folder / name}")
     enter = "" if folder == Path(".") else f"cd {folder} && "
-    click.echo(
-        "next    commit and push: pull requests get a plan" if there else f"next    {enter}ftspec run quickstart"
-    )
+    if there:
+        click.echo("next    commit and push: pull requests get a plan")
+        return
+    click.echo(f"next    {enter}ftspec run quickstart")
+    click.echo("then    git init, and commit: plans and diffs compare with what is committed")
+    click.echo("        ftspec new NAME --from FILE: an experiment on your own data")

@@ -53,7 +53,7 @@ def _rewrite(targets: Sequence[Target]) -> None:
 
 @click.command(help="Check experiment and data: every mistake at once, with its place. No network, no code of yours.")
 @experiments_argument
-@click.option("--all", "everything", is_flag=True, help="Every experiment of the project.")
+@click.option("--all", "everything", is_flag=True, help="Every experiment of the project, as without a name.")
 @click.option("--fix", is_flag=True, help="Rewrite what has one right form: loss options under other tools' names.")
 @click.option("--explain", "code", metavar="CODE", shell_complete=_complete_codes, help="What a lint or a rule means.")
 @json_option
@@ -69,7 +69,8 @@ def command(words: tuple[str, ...], everything: bool, fix: bool, code: str | Non
     def plan_of(target: Target) -> "Plan":
         return api.plan(target.name, target.overrides, project=target.project.root)
 
-    targets = parse_targets((*current_project().experiment_names(), *words) if everything else words)
+    named = (*current_project().experiment_names(), *words) if everything else words
+    targets = parse_targets(named, unnamed_all=True)
     if fix:
         _rewrite(targets)
     plans, wrong = gathered(targets, plan_of)

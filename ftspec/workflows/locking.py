@@ -197,6 +197,8 @@ class LockState:
         """Return one problem a cause."""
         file = self.path.relative_to(root).as_posix()
         fix = f"ftspec lock {name}"
+        if self.present and severity == "warning":
+            fix = f"nothing now: the lock is of the last run; `ftspec run {name}` writes it anew"
         if not self.present:
             return (Problem("no_lock", "there is no lock", file=file, fix=fix, severity=severity),)
         return tuple(Problem("stale_lock", str(c), file=file, fix=fix, severity=severity) for c in self.changes)

@@ -46,6 +46,12 @@ def test_init_writes_a_project_that_plans_as_it_is(project: Path, ftspec: Run) -
     assert ftspec("validate", cwd=project).stdout == "quickstart: valid, 6 runs\n"
 
 
+def test_init_says_what_comes_next(tmp_path: Path, ftspec: Run) -> None:
+    said = ftspec("init", "demo", cwd=tmp_path).stdout
+    for step in ("cd demo && ftspec run quickstart", "git init", "ftspec new NAME --from FILE"):
+        assert step in said
+
+
 def test_init_never_overwrites(project: Path, ftspec: Run) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     again = ftspec("init", ".", cwd=project)

@@ -38,6 +38,13 @@ def test_overrides_hold_for_each(demo: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "quickstart: valid, 12 runs\nshort: valid, 2 runs\n"
 
 
+def test_validate_without_a_name_checks_every_experiment(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate"]) == 0
+    assert capsys.readouterr().out == "quickstart: valid, 6 runs\nshort: valid, 1 run\n"
+    assert main(["run"]) == 64
+    assert "say which experiment" in capsys.readouterr().err
+
+
 def test_mistakes_of_all_at_once(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (demo / "experiments" / "short.yaml").open("a") as file:
         file.write("repeats: 0\n")

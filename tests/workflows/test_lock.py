@@ -101,9 +101,11 @@ def test_a_stale_lock_warns_refuses_and_is_written_anew(demo: Any) -> None:
     warned = demo.ftspec("plan", "demo")
     assert warned.returncode == 0
     assert "stale_lock" in warned.stderr
+    assert "the lock is of the last run; `ftspec run demo` writes it anew" in warned.stderr
     assert "stale_lock" in demo.ftspec("validate", "demo").stderr
     refused = demo.ftspec("run", "demo", "--locked")
     assert refused.returncode == 4
+    assert "ftspec lock demo" in refused.stderr
     assert not (demo.root / "runs" / "demo").exists()
     assert demo.ftspec("lock").returncode == 0
     assert demo.ftspec("lock", "--check").returncode == 0
