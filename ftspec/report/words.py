@@ -41,7 +41,7 @@ def counts(changes: Changes) -> str:
         ("removed", "removed"),
         ("retrain", "to retrain"),
         ("re-score", "only to score again"),
-        ("metadata", "with other settings only, nothing to do"),
+        ("metadata", _settings(changes)),
         ("renamed", "renamed"),
     )
     found = [(len(changes.of_kind(kind)), words) for kind, words in names]
@@ -51,27 +51,78 @@ def counts(changes: Changes) -> str:
     return ", ".join(parts)
 
 
+def _settings(changes: Changes) -> str:
+    verdicts = any(run.verdicts for run in changes.of_kind("metadata"))
+    return f"with other settings only, nothing to {'train or ask; verdicts may change' if verdicts else 'do'}"
+
+
+def runs(changes: Changes, quote: Quote = str) -> str:
+    """Return how many runs are what, first those that nobody can know."""
+    found = counts(changes)
+    if changes.broken:
+        return f"unknown for {_broken(changes, quote)}{f'; {found}' if found else ''}"
+    return _by_this_version(changes, found or "none changes")
+
+
+def merge(changes: Changes, quote: Quote = str) -> str:
+    """Return what stands against the merge."""
+    parts = []
+    if changes.failed_gates:
+        names = [quote(gate.name) for gate in changes.failed_gates]
+        parts.append(f"blocked by gate{'s' if len(names) > 1 else ''} {listed(names, 8)}")
+    if changes.broken:
+        names = list(dict.fromkeys(quote(trouble.experiment) for trouble in changes.broken))
+        parts.append(f"blocked: {listed(names)} {'does' if len(names) == 1 else 'do'} not compose")
+    warnings = len(changes.beside) + sum(t.side == "head" and t.severity == "warning" for t in changes.troubles)
+    warnings += sum(found.introduced > 0 for found in changes.overlaps)
+    warnings += sum(suite.kind == "changed" and bool(suite.baselines) for suite in changes.suites)
+    if warnings:
+        parts += [] if parts else ["not blocked"]
+        parts.append(f"{plural(warnings, 'warning')} to read")
+    return "; ".join(parts) or f"nothing stands against it{'' if changes.gates else '; the base sets no gate'}"
+
+
+def gates(changes: Changes, quote: Quote = str) -> str:
+    """Return how many gates passed; they judge only what composes."""
+    passed = f"{sum(gate.passed for gate in changes.gates)} of {len(changes.gates)} passed"
+    if not changes.broken:
+        return passed
+    names = list(dict.fromkeys(quote(trouble.experiment) for trouble in changes.broken))
+    return f"{passed} for what composes; {listed(names)} not judged"
+
+
+def _by_this_version(changes: Changes, text: str) -> str:
+    """Qualify what holds by the ftspec that made the plan, where the change brings another one."""
+    if not changes.new_version:
+        return text
+    return f"by the ftspec that made this plan {text}; by the new version unknown: run `ftspec diff` with it installed"
+
+
 def headline(changes: Changes, quote: Quote = str) -> str:
     """Return one line: runs to train with their price, whether old scores compare, what failed."""
     training = changes.to_train
     if changes.quiet:
         return "no semantic change: nothing to train or to score, no row learned otherwise, old and new scores compare"
-    broken = len({trouble.experiment for trouble in changes.broken})
+    broken = list(dict.fromkeys(quote(trouble.experiment) for trouble in changes.broken))
     parts = []
     if broken:
-        does, they = ("does", "it trains") if broken == 1 else ("do", "they train")
-        parts.append(f"{plural(broken, 'experiment')} {does} not compose: what {they} is unknown")
+        does, its = ("does", "its") if len(broken) == 1 else ("do", "their")
+        parts.append(f"{listed(broken)} {does} not compose: {its} runs and what they cost are unknown")
+    elsewhere = "elsewhere " if broken else ""
     if training:
-        parts.append(f"{plural(len(training), 'run')} to train ({price(training)})")
+        parts.append(f"{elsewhere}{plural(len(training), 'run')} to train ({price(training)})")
     elif not broken or changes.runs:
-        parts.append("nothing to train")
+        parts.append(f"{elsewhere}nothing to train")
     if changes.runs:
         parts.append(counts(changes))
     changed = {suite.suite for suite in changes.suites if suite.kind == "changed"}
     if changed:
         parts.append(f"old scores no longer compare on {plural(len(changed), 'eval suite')}")
-    if changes.new_scores:
-        parts.append(f"{plural(len(changes.new_scores), 'new score')} on file")
+    replaced = sum(known.old is not None for known in changes.new_scores)
+    if replaced:
+        parts.append(f"{plural(replaced, 'score')} on file replaced")
+    if len(changes.new_scores) > replaced:
+        parts.append(f"{plural(len(changes.new_scores) - replaced, 'new score')} on file")
     if changes.failed_gates:
         parts.append(f"{plural(len(changes.failed_gates), 'gate')} failed")
     parts += [f"{quote(text.partition(' changed')[0])} changed" for text in changes.beside[:3]]
@@ -94,29 +145,43 @@ def asked(answers: int, dollars: float | None) -> str:
 
 
 def bill(dollars: float | None) -> str:
-    """Return a price as a remark."""
-    return "price unknown" if dollars is None else usd(dollars) if dollars else "free"
+    """Return a price of answers as a remark."""
+    if dollars is None:
+        return "price unknown: no inference price on file"
+    return usd(dollars) if dollars else "free"
 
 
 def cost(changes: Changes, quote: Quote = str) -> str:
-    """Return what this change makes necessary, and old against new for all runs of the experiments it touches."""
-    if not changes.runs:
-        if changes.broken:
-            return f"unknown for {_broken(changes, quote)}"
-        return "nothing: no run is to train or to score"
+    """Return what this change makes necessary; what training everything costs only where that is another sum now."""
+    parts = [f"unknown for {_broken(changes, quote)}"] if changes.broken else []
+    if changes.runs or not parts:
+        parts.append(_by_this_version(changes, _needed(changes)))
+    changed = [e for e in changes.experiments if e.kind in ("changed", "removed", "new")]
+    old, new = (total(getattr(e, name) for e in changed) for name in ("usd_all_old", "usd_all_new"))
+    if usd(old) != usd(new) and any(e.kind != "new" for e in changed):
+        parts.append(f"training everything from nothing: {usd(old)} → {usd(new)}")
+    return "; ".join(parts)
+
+
+def _needed(changes: Changes) -> str:
     training = changes.to_train
-    parts = [f"training ({bill(total(r.usd_new for r in training))})" if training else "no training"]
-    answers = sum(run.answers for run in changes.runs)
-    if answers:
-        parts.append(f"{asked(answers, total(r.usd_answers for r in changes.runs if r.answers))} of its runs to score")
+    parts = [f"training ({'free' if changes.usd == 0 else price(training)})"] if training else ["no training"]
+    for words, kinds in (
+        ("new model answers", ("new", "retrain")),
+        ("answers to score again", ("re-score", "renamed")),
+    ):
+        found = [run for run in changes.runs if run.kind in kinds and run.answers]
+        if found:
+            dollars_ = total(run.usd_answers for run in found)
+            parts.append(f"{sum(run.answers for run in found):,} {words} ({bill(dollars_)})")
     again = [suite for suite in changes.suites if suite.answers]
     if again:
         known = total(suite.usd for suite in again)
-        parts.append(f"{asked(sum(suite.answers for suite in again), known)} of baselines to score")
-    old = total(experiment.usd_all_old for experiment in changes.experiments)
-    new = None if changes.broken else total(experiment.usd_all_new for experiment in changes.experiments)
-    whole = f"to train all runs of the changed experiments costs {usd(old)} before, {usd(new)} after"
-    return f"this change needs {', '.join(parts)}; {whole}"
+        parts.append(f"{sum(suite.answers for suite in again):,} answers of baselines ({bill(known)})")
+    if parts == ["no training"]:
+        return "nothing: no run is to train or to score"
+    stored = again or any(run.answers for run in changes.of_kind("re-score"))
+    return ", ".join(parts) + ("; what the cache of answers holds is graded without a call" if stored else "")
 
 
 def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
@@ -128,6 +193,10 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
             where = f"{quote(found.suite)} of {quote(found.experiment)}"
             rows_ = plural(found.introduced, "training row")
             yield f"new scores of {where} will flatter: {rows_} newly repeat its items"
+    unmeasured = [e.name for e in changes.experiments if e.kind in ("changed", "new") and not e.suites]
+    if unmeasured:
+        has = "has" if len(unmeasured) == 1 else "have"
+        yield f"{listed([quote(name) for name in unmeasured])} {has} no eval suite: nothing measures this change"
     touched = {suite.suite for suite in changes.suites}
     others = dict.fromkeys(name for e in changes.experiments for name in e.suites if name not in touched)
     kinds = {run.kind for run in changes.runs}
@@ -135,14 +204,21 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
         yield f"unknown for {_broken(changes, quote)}"
     if changes.broken and not kinds:
         return
+    measured = [e for e in changes.experiments if e.suites and e.kind != "broken"]
+    if unmeasured and not measured:
+        return
+    flattered = {found.suite for found in changes.overlaps if found.introduced}
+    otherwise = "otherwise " if flattered - touched else ""
     if kinds and kinds <= {"removed"} and not changes.unchanged:
         yield "the removed runs are planned no more; what they scored stays in the history of git"
     elif kinds and kinds <= {"new"} and not any(e.runs_old for e in changes.experiments):
         yield "there are none: every run here is new"
     elif touched and others:
-        yield f"{listed([quote(name) for name in others], 6)} did not change: those scores compare"
+        yield f"{listed([quote(name) for name in others], 6)} did not change: {otherwise}those scores compare"
+    elif not touched and kinds == {"new", "removed"} and not changes.unchanged:
+        yield "no old run continues, so none has a new score to compare; no suite changed"
     elif not touched:
-        yield "old and new scores compare: no suite changed"
+        yield _by_this_version(changes, f"{otherwise}old and new scores compare: no suite changed")
 
 
 def comparable(suite: Suite, quote: Quote = str) -> str:
@@ -159,7 +235,7 @@ def comparable(suite: Suite, quote: Quote = str) -> str:
 
 def _broken(changes: Changes, quote: Quote) -> str:
     names = list(dict.fromkeys(trouble.experiment for trouble in changes.broken))
-    return f"{listed([quote(name) for name in names])}, until {'it composes' if len(names) == 1 else 'they compose'}"
+    return f"{listed([quote(name) for name in names])} until {'it composes' if len(names) == 1 else 'they compose'}"
 
 
 def no_data(changes: Changes, quote: Quote = str) -> str:
@@ -169,7 +245,7 @@ def no_data(changes: Changes, quote: Quote = str) -> str:
         return f"unknown for {_broken(changes, quote)}{others}"
     if changes.runs and all(run.kind == "removed" for run in changes.runs) and not changes.unchanged:
         return "what the removed runs learned is learned no more"
-    return "no row and no learned word changes"
+    return _by_this_version(changes, "no row and no learned word changes")
 
 
 def learned(data: Data, quote: Quote = str) -> str:
@@ -222,11 +298,16 @@ def rows(data: Data, quote: Quote = str) -> str:
 
 
 def places(data: Data, quote: Quote = str) -> str:
-    """Return where the first changed rows of each kind stand, empty where nobody can look."""
-    kinds: dict[str, list[str]] = {}
+    """Return where the first changed rows of each kind stand, by the revision whose lines are meant."""
+    sides: dict[str, dict[str, list[str]]] = {"lines of the base": {}, "lines of this branch": {}}
     for sample in data.samples:
-        kinds.setdefault("re-weighted" if sample.kind == "reweighted" else sample.kind, []).append(quote(sample.where))
-    return "; ".join(f"{kind} {', '.join(where)}" for kind, where in kinds.items())
+        side = "lines of the base" if sample.kind == "removed" else "lines of this branch"
+        kind = "re-weighted" if sample.kind == "reweighted" else sample.kind
+        sides[side].setdefault(kind, []).append(quote(sample.where))
+    told = {
+        side: "; ".join(f"{kind} {', '.join(where)}" for kind, where in kinds.items()) for side, kinds in sides.items()
+    }
+    return "; ".join(f"{side}: {text}" for side, text in told.items() if text)
 
 
 def change(old: int | None, new: int | None) -> str:
@@ -285,6 +366,6 @@ def overlap(found: Overlap) -> str:
     levels = (
         (found.same_prompt, "with the same conversation"),
         (found.same_turn, "with the same last user message"),
-        (found.alike, "with the same but for case and signs"),
+        (found.alike, "with the same but for upper and lower case and punctuation"),
     )
     return ", ".join(f"{count:,} {words}" for count, words in levels if count)

@@ -266,7 +266,13 @@ def test_a_reviewer_s_questions_are_answered(name: str) -> None:
     """Which runs, at what cost, do old scores compare, which rows and words are learned: each in a line of its own."""
     text = (PRS / f"{name}.md").read_text()
     if "### ftspec: no semantic change: nothing to train or to score, no row learned otherwise" not in text:
-        for question in ("- **Runs:** ", "- **Cost:** ", "- **Old scores:** ", "- **Data"):
+        for question in (
+            "- **Runs:** ",
+            "- **Cost of this change:** ",
+            "- **Old scores:** ",
+            "- **Data",
+            "- **Merge:** ",
+        ):
             assert f"\n{question}" in text
 
 

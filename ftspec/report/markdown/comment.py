@@ -89,8 +89,7 @@ def _lines(changes: Changes, level: int, unverified: bool, link: str) -> Iterato
 
 
 def _footer(changes: Changes) -> Iterator[str]:
-    passed = sum(gate.passed for gate in changes.gates)
-    gates = f" Gates: {passed} of {len(changes.gates)} passed." if changes.gates else ""
+    gates = f" Gates: {words.gates(changes, code)}." if changes.gates else ""
     counters = sorted({data.new.counter for data in changes.data if data.new})
     tokens = f" Tokens: {', '.join(code(name) for name in counters[:3])}." if counters else ""
     prices = f" Prices as of {code(changes.prices_as_of)}." if changes.prices_as_of and changes.runs else ""

@@ -17,8 +17,8 @@ def brief(changes: Changes, most: int) -> Iterator[str]:
     """Yield what a reviewer asks first: which runs, at what cost, whether scores compare, what is learned."""
     untouched = f"{words.plural(changes.untouched, 'other experiment')} untouched."
     yield ""
-    yield f"- **Runs:** {words.counts(changes) or 'none changes'}. {untouched if changes.untouched else ''}".rstrip()
-    yield f"- **Cost:** {words.cost(changes, code)}."
+    yield f"- **Runs:** {words.runs(changes, code)}. {untouched if changes.untouched else ''}".rstrip()
+    yield f"- **Cost of this change:** {words.cost(changes, code)}."
     told = list(words.scores(changes, code))
     for sentence in told[:most]:
         yield f"- **Old scores:** {sentence}."
@@ -28,6 +28,7 @@ def brief(changes: Changes, most: int) -> Iterator[str]:
         yield f"- **Data:** {words.no_data(changes, code)}."
     if len(told) > most or len(changes.data) > most:
         yield "- and more of the same kind"
+    yield f"- **Merge:** {words.merge(changes, code)}."
 
 
 def alerts(changes: Changes) -> Iterator[str]:

@@ -277,6 +277,11 @@ class Changes(Shape, frozen=True):
         return tuple(known for known in self.known if known.new is not None and known.old != known.new)
 
     @property
+    def new_version(self) -> bool:
+        """Whether the change may bring another ftspec than the one that made this plan."""
+        return any(text.startswith(("dependencies changed", "ftspec's own code changed")) for text in self.beside)
+
+    @property
     def failed_gates(self) -> tuple[Gate, ...]:
         """The gates that failed."""
         return tuple(gate for gate in self.gates if not gate.passed)

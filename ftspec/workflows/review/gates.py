@@ -40,10 +40,26 @@ def differences(old: Policy | None, new: Policy | None) -> Iterator[str]:
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
     for name in before:
         if before[name] != after[name]:
-            yield f"{name}: {_setting(before[name])} → {_setting(after[name])}"
+            loosened = "loosened " if _loosened(name, before[name], after[name]) else ""
+            yield f"{loosened}{name}: {_setting(before[name])} → {_setting(after[name])}"
+
+
+def _loosened(name: str, old: Any, new: Any) -> bool:
+    """Tell whether a gate lets through more than before, and nothing less."""
+    if name == "accept_unknown":
+        return bool(new)
+    if isinstance(old, bool):
+        return old
+    if name == "required_suites":
+        return set(new) < set(old)
+    if old is None or new is None:  # a limit or a list that is not set refuses nothing
+        return new is None
+    return set(old) < set(new) if isinstance(old, list) else bool(new > old)
 
 
 def _setting(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1e6 else f"{value:,.2f}"
     return "not set" if value is None or value == [] else json.dumps(value)
 
 
