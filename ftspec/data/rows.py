@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -54,7 +54,7 @@ class RowsBuilder:
         self._counting = counting
         self._tools = Raw(tools) if tools is not None else None
         self._tools_memo: dict[bytes, Raw] = {}
-        self._structure: dict[str, list[tuple[str, str, str]]] = {}
+        self._shapes: dict[str, Shape] = {}
         self._lines_path, self._metadata_path = lines, metadata
         self._offset = 0
 
@@ -107,8 +107,7 @@ class RowsBuilder:
                 self.index.line.append(line)
                 self.index.start.append(self._offset)
                 self._offset += len(data) + 1
-                lines.write(data)
-                lines.write(b"\n")
+                lines.writelines((data, b"\n"))
                 if metadata is not None:
                     metadata.write(encode(extra) + b"\n")
         except ReadError as failure:
@@ -134,18 +133,17 @@ class RowsBuilder:
         messages: list[Any] = row.messages
         letters = "".join([m.letter for m in messages])
         given = self._take_weights(messages)
-        problems = self._check(letters, messages, file, line)
+        shape = self._shape(letters)
+        problems = _check(shape, messages, file, line)
         tools = self._canonical_tools(row, file, line, problems)
-        if not problems and ("t" in letters or [m for m in messages if m.tool_calls]):
+        if not problems and (shape.answers or [m for m in messages if m.tool_calls]):
             problems = call_problems(messages, bytes(tools) if tools is not None else None, file, line)
         if problems:
             raise BadRowError(problems)
         pieces = [encode(m) for m in messages]
         data = _HEAD + b",".join(pieces) + self._tail(row.parallel_tool_calls, tools)
-        asked = [
-            piece for piece, letter in zip(pieces[: prompt_end(letters)], letters, strict=False) if letter not in "sd"
-        ]
-        last = messages[letters.rfind("a")].content
+        asked = [pieces[n] for n in shape.asked]
+        last = messages[shape.last].content
         index = self.index
         index.size.append(len(messages))
         index.width.extend(map(len, pieces))
@@ -214,20 +212,13 @@ class RowsBuilder:
             self._counting.add_chat(row.messages, tools)
         return data
 
-    def _check(self, letters: str, messages: list[Any], file: str, line: int) -> list[Problem]:
-        """Return what is wrong with the order of roles (looked up by their letters) and with assistants' contents."""
-        wrong = self._structure.get(letters)
-        if wrong is None:
-            wrong = structure(letters)
-            if len(self._structure) < 10_000:
-                self._structure[letters] = wrong
-        problems = [Problem(code, message, path, file, line) for code, message, path in wrong]
-        if None in [m.content for m in messages]:
-            for n, message in enumerate(messages):
-                if message.content is None and not message.tool_calls and message.refusal is None:
-                    text = "an assistant message needs content, tool_calls or a refusal"
-                    problems.append(Problem("content", text, f"messages[{n}].content", file, line))
-        return problems
+    def _shape(self, letters: str) -> "Shape":
+        shape = self._shapes.get(letters)
+        if shape is None:
+            shape = shape_of(letters)
+            if len(self._shapes) < 10_000:
+                self._shapes[letters] = shape
+        return shape
 
     def _canonical_tools(
         self, row: ChatRow | PreferenceInput, file: str, line: int, problems: list[Problem]
@@ -249,6 +240,36 @@ class RowsBuilder:
                 self._tools_memo.clear()
             self._tools_memo[data] = known
         return known
+
+
+class Shape(NamedTuple):
+    """What the order of a row's roles says: what is wrong with it, and where the parts of a row stand.
+
+    `asked` are the messages of the prompt without instructions, `last` is the last assistant message; `answers` says
+    whether there are tool messages.
+    """
+
+    wrong: list[tuple[str, str, str]]
+    asked: tuple[int, ...]
+    last: int
+    answers: bool
+
+
+def shape_of(letters: str) -> Shape:
+    """Return the shape of a row; `letters` is one role letter a message."""
+    asked = tuple(n for n in range(prompt_end(letters)) if letters[n] not in "sd")
+    return Shape(structure(letters), asked, letters.rfind("a"), "t" in letters)
+
+
+def _check(shape: Shape, messages: list[Any], file: str, line: int) -> list[Problem]:
+    """Return what is wrong with the order of roles and with assistants' contents."""
+    problems = [Problem(code, message, path, file, line) for code, message, path in shape.wrong]
+    if None in [m.content for m in messages]:
+        for n, message in enumerate(messages):
+            if message.content is None and not message.tool_calls and message.refusal is None:
+                text = "an assistant message needs content, tool_calls or a refusal"
+                problems.append(Problem("content", text, f"messages[{n}].content", file, line))
+    return problems
 
 
 def structure(letters: str) -> list[tuple[str, str, str]]:
