@@ -175,7 +175,7 @@ class Preparation:
         """Return one part code per row: samples of sources, files bound to a part, the split."""
         index = canonical.index
         codes = {"train": TRAIN, "valid": VALID, "test": TEST}
-        homes = bytearray(codes[inputs[source].home] for source in index.source)
+        homes = bytearray(map([codes[source.home] for source in inputs].__getitem__, index.source))
         for group, origin in enumerate(self.declared.origins):
             if origin.source.fraction is None and origin.source.count is None:
                 continue

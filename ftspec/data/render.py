@@ -7,7 +7,7 @@ weight policy costs little more than copying bytes.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import compress
+from itertools import compress, repeat
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,15 @@ class Rendering:
 
     def _rows(self, writers: Mapping[int, PartWriter]) -> Iterator[tuple[int, str]]:
         """Write every row to its part; yield its number and its line of `rows.jsonl`."""
-        index, counts, extra = self.canonical.index, self.counts, self.extra
+        index, counts = self.canonical.index, self.counts
         keys, prompts = index.row_key.hex(), index.prompt_key.hex()
         sources = [encode(path).decode() for path in self.paths]
         limit = self.limits.max_row_tokens
         keeps_empty = self.weights.on_empty == "keep"
         end = 0
-        for row, (line, metadata) in enumerate(self._lines()):
-            first, end = end, end + index.size[row]
-            part = self.parts[row]
+        columns = zip(self._lines(), self.parts, index.size, index.line, index.source, self.extra, strict=True)
+        for row, ((line, metadata), part, size, number, source, extra) in enumerate(columns):
+            first, end = end, end + size
             if part == DROPPED:
                 continue
             writer = writers[part]
@@ -128,7 +128,7 @@ class Rendering:
                 self._problem(row, "special_token", *token)
                 continue
             mine = counts[first:end]
-            tokens, learned = sum(mine) + extra[row], sum(compress(mine, plan.bits))
+            tokens, learned = sum(mine) + extra, sum(compress(mine, plan.bits))
             if part == TEST:
                 writer.write(self._item(row, line, self._letters[first:end].decode(), metadata) + b"\n")
             else:
@@ -138,25 +138,24 @@ class Rendering:
                 writer.write(_patched(line, index.width[first:end], plan.patch) if plan.patch else line)
             writer.tokens += tokens
             writer.learned_tokens += learned
-            writer.messages += end - first
+            writer.messages += size
             writer.learned_messages += plan.learned
             if limit is not None and tokens > limit:
                 self._too_long(row, tokens, limit)
             key = 2 * KEY * row
             yield (
                 row,
-                f'{{{plan.by}"i":{writer.rows - 1},"learned":{learned},"line":{index.line[row]},'
-                f'"n_messages":{end - first},"part":"{writer.role}",'
+                f'{{{plan.by}"i":{writer.rows - 1},"learned":{learned},"line":{number},'
+                f'"n_messages":{size},"part":"{writer.role}",'
                 f'"prompt":"{prompts[key : key + 16]}","row":"{keys[key : key + 16]}",'
-                f'"source":{sources[index.source[row]]},"tokens":{tokens},"weights":"{plan.decision.mask}"}}\n',
+                f'"source":{sources[source]},"tokens":{tokens},"weights":"{plan.decision.mask}"}}\n',
             )
 
     def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
         canonical = self.canonical
         with canonical.lines.open("rb", _BUFFER) as lines:
             if canonical.metadata is None:
-                for line in lines:
-                    yield line, {}
+                yield from zip(lines, repeat({}))
                 return
             with canonical.metadata.open("rb", _BUFFER) as extra:
                 for line, more in zip(lines, extra, strict=True):

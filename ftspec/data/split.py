@@ -6,6 +6,7 @@ own salt prefix.
 """
 
 import hashlib
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -51,7 +52,8 @@ def choose(keys: Sequence[bytes], among: Sequence[int], amount: float | int, pur
         return {key for key, u in drawn.items() if u < below}
     taken: set[bytes] = set()
     rows = 0
-    for key in sorted(drawn, key=lambda key: (drawn[key], key)):
+    # Every group has a row, so no more groups than rows are looked at.
+    for _, key in heapq.nsmallest(amount, zip(drawn.values(), drawn, strict=True)):
         if rows >= amount:
             break
         taken.add(key)
