@@ -59,8 +59,9 @@ def show_lines(shown: ShownRun, *, colour: bool) -> Iterator[str]:
     for attempt in shown.attempts:
         yield line(f"try {attempt['number']:03d}", _attempt(attempt))
     if shown.losses:
+        valid = "-" if run.valid_loss is None else f"{run.valid_loss:.3f}"
         first, last = shown.losses[0], shown.losses[-1]
-        yield line("loss", f"train {first:.3f} {sparkline(list(shown.losses), 24)} {last:.3f}   valid {run.valid_loss}")
+        yield line("loss", f"train {first:.3f} {sparkline(list(shown.losses), 24)} {last:.3f}   valid {valid}")
     for score in run.scores:
         value = interval(score.value, score.low, score.high)
         yield line("score", f"{score.suite}: {score.metric} {value} on {score.n} items   eval {score.eval[7:19]}")

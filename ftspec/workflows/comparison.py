@@ -12,6 +12,7 @@ from ftspec.evals.compare import Comparison, compare
 from ftspec.spec.digests import short
 from ftspec.spec.errors import UsageError
 from ftspec.workflows.flips import Flip, flips
+from ftspec.workflows.look import find_runs
 from ftspec.workflows.plan import Plan, make_plan
 from ftspec.workflows.results import collect
 from ftspec.workflows.scored import ScoredSuite, scored_baselines, scored_run
@@ -132,7 +133,8 @@ def _names(plan: Plan) -> Iterator[str]:
 def _winner(plan: Plan) -> Side:
     results = collect(plan)
     label = results.pick.label if results.pick else plan.runs[0].label if len(plan.runs) == 1 else None
-    side = _run(plan, label) if label is not None else None
+    digest = next((run.train_digest for run in plan.runs if run.label == label), None)
+    side = _run(plan, digest) if digest is not None else None
     if side is None:
         fix = f"train its runs first: ftspec run {plan.name}"
         raise UsageError("no_winner", f"{plan.name} has no winner yet", fix=fix)
@@ -149,8 +151,22 @@ def _run(plan: Plan, name: str) -> Side | None:
         raise UsageError("several_runs", f"{name!r} names {len(found)} runs", fix=f"say which: {named}")
     if not found:
         return None
+    if name == found[0].label:
+        _refuse_namesakes(plan, name, found[0].train_digest)
     scored = [(one, one.tuned) for one in scored_run(found[0]).values() if one.tuned is not None]
     return _scored(plan, found[0].label, scored)
+
+
+def _refuse_namesakes(plan: Plan, label: str, train: str) -> None:
+    """Refuse a label that an earlier plan of the experiment gave to another run: both are in `ftspec ls`."""
+    runs = find_runs(plan.project.runs, f"{plan.name}/{label}")
+    others = [digest for run in runs if (digest := run.path.name.rpartition(".")[2]) != short(train)]
+    if others:
+        named = ", ".join(
+            [f"{short(train)} (as the experiment stands)", *(f"{digest} (ftspec show)" for digest in others)]
+        )
+        fix = f"say which by digest: {named}"
+        raise UsageError("several_runs", f"{plan.name}/{label} names {len(others) + 1} runs", fix=fix)
 
 
 def _arm(plan: Plan, name: str) -> Side | None:

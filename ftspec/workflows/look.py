@@ -139,7 +139,7 @@ def _is_named(run: RunDirectory, wanted: str) -> bool:
 
 def show_run(runs: Path, name: str) -> ShownRun:
     """Return one run. Raises UsageError where nothing, or more than one run, is meant."""
-    found = find_runs(runs, name)
+    found = find_runs(runs, name) or [run for run in run_directories(runs) if run.experiment == name]
     if not found:
         labels = [f"{run.experiment}/{run.label}" for run in run_directories(runs)]
         raise UsageError("unknown_run", f"no run is called {name!r}", fix=_nearest(name, labels))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,6 +117,30 @@ def test_names_are_digests_too_and_wrong_ones_are_answered_with_near_ones(traine
     wrong = ftspec("compare", "base", "epochs=3,lr=0.3", cwd=trained)
     assert wrong.returncode == 64
     assert "did you mean epochs=3,lr=0.2" in wrong.stderr
+
+
+def test_a_label_that_two_runs_have_is_refused_and_the_digest_decides(trained: Path, results: Any) -> None:
+    label, train = results["runs"][0]["label"], results["runs"][0]["train"].removeprefix("sha256:")[:12]
+    earlier = trained / "runs" / "quickstart" / f"{label}.{'0' * 12}"
+    shutil.copytree(earlier.with_name(f"{label}.{train}"), earlier)
+    try:
+        refused = ftspec("compare", "base", label, cwd=trained)
+        assert refused.returncode == 64
+        assert "names 2 runs" in refused.stderr
+        assert train in refused.stderr
+        assert "0" * 12 in refused.stderr
+        assert as_json("compare", "base", train, cwd=trained)["arm"] == label
+        assert as_json("compare", "base", "*", cwd=trained)["arm"] in [run["label"] for run in results["runs"]]
+    finally:
+        shutil.rmtree(earlier)
+
+
+def test_show_answers_an_experiment_with_the_names_of_its_runs(trained: Path, results: Any) -> None:
+    several = ftspec("show", "quickstart", cwd=trained)
+    assert several.returncode == 64
+    assert all(f"quickstart/{run['label']}" in several.stderr for run in results["runs"])
+    shown = ftspec("show", results["runs"][0]["label"], cwd=trained).stdout
+    assert re.search(r"valid \d+\.\d{3}$", shown, re.MULTILINE)
 
 
 def test_pick_follows_the_declared_rule(trained: Path, results: Any) -> None:
