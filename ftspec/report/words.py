@@ -14,6 +14,7 @@ Quote = Callable[[str], str]
 _REASONS = frozenset(
     ("data", "weights", "epochs", "batch size", "learning rate", "model", "seed", "method", "provider", "tags")
 )
+_HIDDEN = " (rows are not in git, so none can be shown here)"
 _POLICIES = {
     "assistant": "every assistant message",
     "last_assistant_message": "only the last assistant message",
@@ -175,9 +176,10 @@ def _needed(changes: Changes) -> str:
             dollars_ = total(run.usd_answers for run in found)
             parts.append(f"{sum(run.answers for run in found):,} {words} ({bill(dollars_)})")
     again = [suite for suite in changes.suites if suite.answers]
-    if again:
-        known = total(suite.usd for suite in again)
-        parts.append(f"{sum(suite.answers for suite in again):,} answers of baselines ({bill(known)})")
+    if again or changes.baselines:
+        known = total([*(suite.usd for suite in again), *(moved.usd for moved in changes.baselines)])
+        answers = sum(suite.answers for suite in again) + sum(moved.answers for moved in changes.baselines)
+        parts.append(f"{answers:,} answers of baselines ({bill(known)})")
     if parts == ["no training"]:
         return "nothing: no run is to train or to score"
     stored = again or any(run.answers for run in changes.of_kind("re-score"))
@@ -193,6 +195,10 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
             where = f"{quote(found.suite)} of {quote(found.experiment)}"
             rows_ = plural(found.introduced, "training row")
             yield f"new scores of {where} will flatter: {rows_} newly repeat its items"
+    for moved in changes.baselines:
+        where, arms = f"{quote(moved.suite)} of {quote(moved.experiment)}", listed([quote(arm) for arm in moved.arms])
+        models = f"the baseline is {quote(moved.new)} now, not {quote(moved.old)}"
+        yield f"{where}: gains over {arms} from before and after do not compare, {models}"
     unmeasured = [e.name for e in changes.experiments if e.kind in ("changed", "new") and not e.suites]
     if unmeasured:
         has = "has" if len(unmeasured) == 1 else "have"
@@ -209,6 +215,7 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
         return
     flattered = {found.suite for found in changes.overlaps if found.introduced}
     otherwise = "otherwise " if flattered - touched else ""
+    of_runs = " of the runs" if changes.baselines else ""
     if kinds and kinds <= {"removed"} and not changes.unchanged:
         yield "the removed runs are planned no more; what they scored stays in the history of git"
     elif kinds and kinds <= {"new"} and not any(e.runs_old for e in changes.experiments):
@@ -218,7 +225,7 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
     elif not touched and kinds == {"new", "removed"} and not changes.unchanged:
         yield "no old run continues, so none has a new score to compare; no suite changed"
     elif not touched:
-        yield _by_this_version(changes, f"{otherwise}old and new scores compare: no suite changed")
+        yield _by_this_version(changes, f"{otherwise}old and new scores{of_runs} compare: no suite changed")
 
 
 def comparable(suite: Suite, quote: Quote = str) -> str:
@@ -275,10 +282,18 @@ def rows(data: Data, quote: Quote = str) -> str:
     if data.rows is None:
         if data.note:
             return quote(data.note)
-        return "new here, nothing to compare with" if data.old is None else "the same rows"
+        if data.old is not None:
+            return "the same rows"
+        kept = bool(data.sources) and all(source.old == source.new for source in data.sources)
+        return "a new experiment over files that did not change" if kept else "new here, nothing to compare with"
     r = data.rows
-    kinds = ((r.edited_answer, "conversation"), (r.edited_system, "instructions"), (r.edited_tools, "tools"))
-    where = ", ".join(f"{n:,} in the {w}" for n, w in kinds if n)
+    kinds = (
+        (r.edited_answer - r.edited_read, "a learned message"),
+        (r.edited_read, "a message that is only read"),
+        (r.edited_system, "the instructions"),
+        (r.edited_tools, "the tools"),
+    )
+    where = ", ".join(f"{n:,} in {w}" for n, w in kinds if n)
     turned = f"messages newly learned: {r.learned_more:,}, no longer learned: {r.learned_less:,}, validation included"
     found = (
         (r.added, "added"),
@@ -294,7 +309,8 @@ def rows(data: Data, quote: Quote = str) -> str:
         parts.insert(0, f"{plural(counted[0][0], 'row')} {counted[0][1]}")
     if r.reordered:
         parts.append("rows in another order")
-    return ", ".join(parts) or "the same rows"
+    hidden = "" if data.samples or not (r.added or r.removed or r.edited or r.reweighted) else _HIDDEN
+    return (", ".join(parts) or "the same rows") + hidden
 
 
 def places(data: Data, quote: Quote = str) -> str:

@@ -127,6 +127,7 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
         base=base,
         head=head,
         names=tuple(name for name, _, _ in changed),
+        kept=tuple(path for path, oid in head.files.items() if before.oid(path) == oid),
     )
 
 

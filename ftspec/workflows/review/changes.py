@@ -102,6 +102,7 @@ class Source(Shape, frozen=True):
 class Rows(Shape, frozen=True):
     """Counts over the train and validation rows. `edited` rows keep their prompt: another answer, other instructions or
     other tools (in this order of precedence: tools, system, answer; their sum is less where texts are not at hand).
+    `edited_read` of `edited_answer` teach the same words: only a message that is not learned is another one.
 
     `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows.
     """
@@ -118,6 +119,7 @@ class Rows(Shape, frozen=True):
     moved: int
     reordered: bool
     without_target: int
+    edited_read: int = 0
 
 
 class Sample(Shape, frozen=True):
@@ -158,6 +160,20 @@ class Suite(Shape, frozen=True):
     items_edited: int
     runs: int
     baselines: tuple[str, ...]
+    answers: int
+    usd: float | None
+
+
+class Baseline(Shape, frozen=True):
+    """Arms of a suite that did not change, whose answers come from another base model now: `old` and `new` are
+    `provider/model`. `answers` are to be asked for, at `usd`; gains over these arms do not compare.
+    """
+
+    experiment: str
+    suite: str
+    arms: tuple[str, ...]
+    old: str
+    new: str
     answers: int
     usd: float | None
 
@@ -264,6 +280,7 @@ class Changes(Shape, frozen=True):
     show_text: bool = False
     policy: str | None = None
     beside: tuple[str, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
 
     @property
     def quiet(self) -> bool:

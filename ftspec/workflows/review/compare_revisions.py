@@ -18,7 +18,7 @@ from ftspec.spec.errors import DataError, FtspecError, Problem
 from ftspec.workflows.plan import draft_plan
 from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.datadiff import data_changes
-from ftspec.workflows.review.evaldiff import new_bases, overlaps, suite_changes
+from ftspec.workflows.review.evaldiff import moved_baselines, overlaps, suite_changes
 from ftspec.workflows.review.known import known_scores
 from ftspec.workflows.review.locked import lock_state, of_lock
 from ftspec.workflows.review.pairing import Paired, describe_all, field_groups, pair, sweep_fields
@@ -36,7 +36,7 @@ class JobSide(shapes.Shape, frozen=True):
 
 
 class Job(shapes.Shape, frozen=True):
-    """What is to be compared."""
+    """What is to be compared; `kept` are files of the head that the base holds alike."""
 
     base: JobSide
     head: JobSide
@@ -47,6 +47,7 @@ class Job(shapes.Shape, frozen=True):
     show_text: bool
     untrusted: bool
     limits: str
+    kept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -83,15 +84,15 @@ def compare(job: Job) -> shapes.Changes:
             *field_groups(paired, places, job.show_text),
             *sweep_fields(base.experiments, head.experiments, paired, places, job.show_text),
         ),
-        data=tuple(data_changes(paired, job.show_text)),
+        data=tuple(data_changes(paired, job.show_text, frozenset(job.kept))),
         suites=tuple(suite_changes(paired, base.experiments)),
         overlaps=tuple(overlaps(paired, base.experiments)),
         known=tuple(known_scores(Path(job.base.folder), Path(job.head.folder), paired)),
         notices=(
             *job.notices,
             *dict.fromkeys(note for e in head.experiments.values() for note in e.notes),
-            *new_bases(paired),
         ),
+        baselines=tuple(moved_baselines(paired, base.experiments)),
         troubles=(*base.troubles, *head.troubles, *_new_warnings(base, head)),
         gates=(),
         prices_as_of=_prices_as_of(head),

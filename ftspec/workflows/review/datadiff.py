@@ -1,6 +1,6 @@
 """Changes of data, once for all runs that share one: totals, sources, rows, samples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.pairing import Paired
@@ -8,8 +8,11 @@ from ftspec.workflows.review.rowdiff import counts, diff_rows, samples
 from ftspec.workflows.sides import DataSide
 
 
-def data_changes(paired: Sequence[Paired], show_text: bool) -> Iterable[shapes.Data]:
-    """Yield every distinct change of data. A new run of an old experiment is compared with that experiment's data."""
+def data_changes(paired: Sequence[Paired], show_text: bool, kept: Container[str]) -> Iterable[shapes.Data]:
+    """Yield every distinct change of data. A new run of an old experiment is compared with that experiment's data.
+
+    `kept` are files that both revisions hold alike, whichever experiment reads them.
+    """
     before: dict[str, list[DataSide]] = {}
     for found in paired:
         if found.old is not None:
@@ -26,11 +29,16 @@ def data_changes(paired: Sequence[Paired], show_text: bool) -> Iterable[shapes.D
         key = (found.new.experiment, old.digest if old else "", new.digest)
         grouped.setdefault(key, ([], old, new))[0].append(found.new.label)
     for (experiment, _, _), (labels, old, new) in grouped.items():
-        yield _data_change(experiment, tuple(labels), old, new, show_text)
+        yield _data_change(experiment, tuple(labels), old, new, show_text, kept)
 
 
 def _data_change(
-    experiment: str, labels: tuple[str, ...], old: DataSide | None, new: DataSide, show_text: bool
+    experiment: str,
+    labels: tuple[str, ...],
+    old: DataSide | None,
+    new: DataSide,
+    show_text: bool,
+    kept: Container[str],
 ) -> shapes.Data:
     rows: shapes.Rows | None = None
     shown: tuple[shapes.Sample, ...] = ()
@@ -47,7 +55,7 @@ def _data_change(
         runs=labels,
         old=_totals(old) if old else None,
         new=_totals(new),
-        sources=tuple(_sources(old, new)),
+        sources=tuple(_sources(old, new, kept)),
         rows=rows,
         note=note,
         samples=shown,
@@ -73,8 +81,8 @@ def _totals(data: DataSide) -> shapes.Totals:
     )
 
 
-def _sources(old: DataSide | None, new: DataSide) -> Iterable[shapes.Source]:
-    before = old.sources if old else {}
+def _sources(old: DataSide | None, new: DataSide, kept: Container[str]) -> Iterable[shapes.Source]:
+    before = old.sources if old else {path: one for path, one in new.sources.items() if path in kept}
     for path in dict.fromkeys([*before, *new.sources]):
         one, other = before.get(path), new.sources.get(path)
         yield shapes.Source(

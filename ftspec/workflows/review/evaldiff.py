@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ftspec.workflows.review.changes import Overlap, Suite
+from ftspec.workflows.review.changes import Baseline, Overlap, Suite
 from ftspec.workflows.review.pairing import Paired, is_free
 from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide, Turn, item_turns, train_turns
 
@@ -38,16 +38,44 @@ def suite_changes(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) 
     return [_suite(key[0], key[1], *entry) for key, entry in grouped.items()]
 
 
-def new_bases(paired: Iterable[Paired]) -> Iterator[str]:
-    """Say where another base model makes baselines answer anew, though their suites did not change."""
-    told: dict[str, None] = {}
+def moved_baselines(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) -> Iterator[Baseline]:
+    """Yield the arms that ask another base model than before, of suites that did not change."""
+    told = set()
     for found in paired:
-        if found.old is None or found.new is None:
+        before = _before(found, base)
+        if before is None or found.new is None or found.kind is None:
             continue
-        one, other = (f"{run.config['provider']['profile']}/{run.config['model']}" for run in (found.old, found.new))
-        if one != other and any(suite.baselines for suite in found.new.suites.values()):
-            told[f"{found.new.experiment}: baselines are asked of {other} now, not of {one}"] = None
-    yield from told
+        new, model = found.new, _base_model(found.new)
+        for name, suite in new.suites.items():
+            earlier = [run for run in base[before.experiment].runs if _digest_of(run, name) == suite.digest]
+            arms = _of_base(suite)
+            key = (new.experiment, name, model)
+            if not arms or not earlier or key in told or any(_base_model(run) == model for run in earlier):
+                continue
+            told.add(key)
+            yield Baseline(
+                experiment=new.experiment,
+                suite=name,
+                arms=tuple(arms),
+                old=_base_model(before),
+                new=model,
+                answers=suite.n_items * suite.samples * len(arms),
+                usd=0.0 if is_free(new) else None,
+            )
+
+
+def _base_model(run: RunSide) -> str:
+    return f"{run.config['provider']['profile']}/{run.config['model']}"
+
+
+def _digest_of(run: RunSide, suite: str) -> str | None:
+    return run.suites[suite].digest if suite in run.suites else None
+
+
+def _of_base(suite: SuiteSide) -> list[str]:
+    """Return the baseline arms that ask the base model; all of them where only a lock tells about the suite."""
+    arms: Mapping[str, Any] = suite.projection.get("arms") or {}
+    return [name for name in suite.baselines if name not in arms or arms[name].get("model") == "@base"]
 
 
 def _before(found: Paired, base: Mapping[str, ExperimentSide]) -> RunSide | None:

@@ -26,6 +26,8 @@ from ftspec.workflows.sides import (
     policy_name,
 )
 
+_STALE = "made from other settings or data, so its rows and digests may not hold; write it anew"
+
 
 def lock_state(plan: Plan, side: ExperimentSide) -> ExperimentSide:
     """Return the experiment with the state of its lock: none, current, stale, or unknown where it cannot be read."""
@@ -60,7 +62,7 @@ def of_lock(project: Project, name: str, pointers: Mapping[str, str]) -> Experim
         lock="stale" if stale or changed else "current",
         notes=(
             note,
-            *([f"{name}: the lock is stale, so its digests may not hold: ftspec lock {name}"] if stale else []),
+            *([f"{name}: the lock is stale, {_STALE}: ftspec lock {name}"] if stale else []),
         ),
         warnings=composed.warnings,
     )

@@ -76,7 +76,7 @@ def _pair(
 
 def counts(found: RowDiff, old: DataSide, new: DataSide) -> Rows:
     """Count a row diff; the texts of edited rows are looked at where they are at hand."""
-    edits = [_edit_kind(one, other) for one, other in _texts(found.edited, old, new)]
+    edits = [_edit_kind(*texts, *facts) for texts, facts in _texts(found.edited, old, new)]
     more = less = 0
     for one, other in found.reweighted:
         more += sum(a == "0" and b == "1" for a, b in zip(one.weights, other.weights, strict=False))
@@ -86,7 +86,7 @@ def counts(found: RowDiff, old: DataSide, new: DataSide) -> Rows:
         added=len(found.added),
         removed=len(found.removed),
         edited=len(found.edited),
-        edited_answer=edits.count("answer"),
+        edited_answer=edits.count("answer") + edits.count("read"),
         edited_system=edits.count("system"),
         edited_tools=edits.count("tools"),
         reweighted=len(found.reweighted),
@@ -95,17 +95,18 @@ def counts(found: RowDiff, old: DataSide, new: DataSide) -> Rows:
         moved=len(found.moved),
         reordered=found.reordered,
         without_target=empty,
+        edited_read=edits.count("read"),
     )
 
 
-def _texts(pairs: Sequence[Pair], old: DataSide, new: DataSide) -> list[tuple[Any, Any]]:
+def _texts(pairs: Sequence[Pair], old: DataSide, new: DataSide) -> list[tuple[tuple[Any, Any], Pair]]:
     before = _lines([pair[0] for pair in pairs], old)
     after = _lines([pair[1] for pair in pairs], new)
     found = []
     for one, other in pairs:
         left, right = before.get((one.part, one.i)), after.get((other.part, other.i))
         if left is not None and right is not None:
-            found.append((left, right))
+            found.append(((left, right), (one, other)))
     return found
 
 
@@ -127,7 +128,7 @@ def _numbered(path: Path, wanted: set[int]) -> Iterable[tuple[int, Any]]:
                 yield number, msgspec.json.decode(line)
 
 
-def _edit_kind(one: Any, other: Any) -> str:
+def _edit_kind(one: Any, other: Any, old: RowFact, new: RowFact) -> str:
     if "messages" not in one or "messages" not in other:
         return "answer"
     instructions = ("system", "developer")
@@ -135,7 +136,14 @@ def _edit_kind(one: Any, other: Any) -> str:
     right = [m for m in other["messages"] if m["role"] not in instructions]
     if one.get("tools") != other.get("tools"):
         return "tools"
-    return "system" if left == right else "answer"
+    if left == right:
+        return "system"
+    return "read" if _taught(one, old) == _taught(other, new) else "answer"
+
+
+def _taught(row: Any, fact: RowFact) -> list[Any]:
+    """Return the learned messages of a row."""
+    return [message for message, weight in zip(row["messages"], fact.weights, strict=False) if weight == "1"]
 
 
 def samples(found: RowDiff, old: DataSide, new: DataSide, *, texts: bool, most: int = 3) -> tuple[Sample, ...]:
