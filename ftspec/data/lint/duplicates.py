@@ -9,9 +9,10 @@ import re
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
-from ftspec.data.chat import text_of
+from ftspec.data.chat import Message, text_of
 from ftspec.data.lint.definition import Lint, Subject
 from ftspec.data.lint.reading import Row
 from ftspec.spec.errors import Problem
@@ -111,23 +112,15 @@ def alike(one: "array[int]", other: "array[int]") -> bool:
     return shared >= _JACCARD * (len(one) + len(other) - shared)
 
 
-class _NearDuplicates:
-    """Keeps the triples of every row seen: at most 8 MB of text, so about as much memory."""
+class Triples:
+    """Word triples of texts as numbers of 32 bits."""
 
-    def __init__(self, lint: Lint, subject: Subject) -> None:
-        self._lint = lint
+    def __init__(self) -> None:
         self._words: dict[str, int] = {}
-        self._rows: list[tuple[str, int, str]] = []
-        self._triples: list[array[int]] = []
 
-    def see(self, row: Row) -> None:
-        """Take the word triples of a training row."""
-        if row.part == "train":
-            self._rows.append(_at(row))
-            self._triples.append(array("I", sorted(self._shingles(row))))
-
-    def _shingles(self, row: Row) -> set[int]:
-        text = "\n".join([text_of(m.content) for m in row.messages if m.letter not in "sd"])
+    def of(self, messages: Iterable[Message]) -> "array[int]":
+        """Return the distinct triples of all that is said, instructions aside, in ascending order."""
+        text = "\n".join([text_of(m.content) for m in messages if m.letter not in "sd"])
         words, known = _WORDS.findall(text.casefold()), self._words
         numbers = []
         for word in words:
@@ -137,10 +130,67 @@ class _NearDuplicates:
                 if len(known) < 100_000:
                     known[word] = number
             numbers.append(number)
-        return {
+        found = {
             ((a * 0x9E3779B1 ^ b * 0x85EBCA77 ^ c * 0xC2B2AE3D) * 0x27D4EB2F) & _MASK
             for a, b, c in zip(numbers, numbers[1:], numbers[2:], strict=False)
         }
+        return array("I", sorted(found))
+
+
+def template_triples(rows: Sequence["array[int]"]) -> set[int]:
+    """Return the triples of a template: in more than a tenth of the first rows, and in 20 of them at least."""
+    counts: Counter[int] = Counter()
+    for triples in rows[:_LEARN_COMMON]:
+        counts.update(triples)
+    least = max(20, _COMMON * min(_LEARN_COMMON, len(rows)))
+    return {triple for triple, n in counts.items() if n > least}
+
+
+class Sketches:
+    """Rows found again by what they nearly say: candidates by sketch, then the Jaccard index decides."""
+
+    def __init__(self, common: AbstractSet[int]) -> None:
+        self._common = common
+        self._kept: list[array[int]] = []
+        self._buckets: dict[int, list[int]] = {}
+
+    def own(self, triples: "array[int]") -> "array[int]":
+        """Return the triples that belong to no template."""
+        return array("I", (t for t in triples if t not in self._common))
+
+    def add(self, own: "array[int]") -> None:
+        """Hold the next row; too short ones are counted and never found."""
+        number = len(self._kept)
+        self._kept.append(own)
+        for triple in own[:_SKETCH] if len(own) >= _LEAST else ():
+            bucket = self._buckets.setdefault(triple, [])
+            if len(bucket) < _BUCKET:
+                bucket.append(number)
+
+    def near(self, own: "array[int]") -> Iterator[int]:
+        """Yield the numbers of the rows that nearly equal one."""
+        if len(own) < _LEAST:
+            return
+        found = Counter(row for triple in own[:_SKETCH] for row in self._buckets.get(triple, ()))
+        for number, hashes in found.items():
+            if hashes >= _SHARED and alike(self._kept[number], own):
+                yield number
+
+
+class _NearDuplicates:
+    """Keeps the triples of every row seen: at most 8 MB of text, so about as much memory."""
+
+    def __init__(self, lint: Lint, subject: Subject) -> None:
+        self._lint = lint
+        self._of = Triples().of
+        self._rows: list[tuple[str, int, str]] = []
+        self._triples: list[array[int]] = []
+
+    def see(self, row: Row) -> None:
+        """Take the word triples of a training row."""
+        if row.part == "train":
+            self._rows.append(_at(row))
+            self._triples.append(self._of(row.messages))
 
     def problems(self) -> Iterator[Problem]:
         """Yield the finding with its first pairs of lines."""
@@ -153,30 +203,14 @@ class _NearDuplicates:
 
     def _pairs(self) -> Iterator[tuple[int, int]]:
         """Yield (earlier, later) of every row that nearly equals one before it; equal rows are dup_row's."""
-        common = self._common()
-        buckets: dict[int, list[int]] = {}
-        kept = [array("I", (t for t in triples if t not in common)) for triples in self._triples]
-        for later, mine in enumerate(kept):
-            if len(mine) < _LEAST:
-                continue
-            sketch = mine[:_SKETCH]
-            near = Counter(row for triple in sketch for row in buckets.get(triple, ()))
-            for first, hashes in near.items():
-                if hashes >= _SHARED and self._rows[first][2] != self._rows[later][2] and alike(kept[first], mine):
-                    yield first, later
-                    break
-            for triple in sketch:
-                bucket = buckets.setdefault(triple, [])
-                if len(bucket) < _BUCKET:
-                    bucket.append(later)
-
-    def _common(self) -> set[int]:
-        """Return the triples of a template: in more than a tenth of the first rows, and in 20 of them at least."""
-        counts: Counter[int] = Counter()
-        for triples in self._triples[:_LEARN_COMMON]:
-            counts.update(triples)
-        least = max(20, _COMMON * min(_LEARN_COMMON, len(self._triples)))
-        return {triple for triple, n in counts.items() if n > least}
+        sketches = Sketches(template_triples(self._triples))
+        for later, triples in enumerate(self._triples):
+            own = sketches.own(triples)
+            key = self._rows[later][2]
+            first = next((row for row in sketches.near(own) if self._rows[row][2] != key), None)
+            if first is not None:
+                yield first, later
+            sketches.add(own)
 
 
 NEAR_DUP = Lint(

@@ -15,7 +15,7 @@ import msgspec
 
 from ftspec.data.chat import Message, prompt_end, text_of
 from ftspec.data.lint.definition import Lint, Subject
-from ftspec.data.lint.duplicates import pairs_problem
+from ftspec.data.lint.duplicates import Sketches, Triples, pairs_problem, template_triples
 from ftspec.data.lint.reading import Row
 from ftspec.data.lint.reading import rows as rows_of
 from ftspec.data.parts import Prepared
@@ -232,32 +232,52 @@ class _AlikeLeak:
         self._lint = lint
         self._pairs: list[tuple[str, int, str, int]] = []
         self._count = 0
-        held = islice(rows_of(subject.prepared, ("valid", "test")), _MOST_HELD)
+        held = list(islice(rows_of(subject.prepared, ("valid", "test")), _MOST_HELD))
         self._held = group("held out", (keys_of(row.place, row.messages) for row in held))
+        self._places = [(row.source, row.line) for row in held]
+        self._of = Triples().of
+        asked = [self._of(_asked(row)) for row in held]
+        self._near = Sketches(template_triples(asked))
+        for triples in asked:
+            self._near.add(self._near.own(triples))
 
     def see(self, row: Row) -> None:
         """Look a training row up."""
         if row.part != "train" or not self._held.size:
             return
         found = self._held.find(keys_of("", row.messages))
-        if found is not None and found[0] in ("prefix", "text"):
-            self._count += 1
-            if len(self._pairs) < MOST_PAIRS:
-                file, _, line = found[1].rpartition(":")
-                self._pairs.append((file, int(line), row.source, row.line))
+        if found is None:
+            near = next(self._near.near(self._near.own(self._of(_asked(row)))), None)
+            if near is None:
+                return
+            file, line = self._places[near]
+        elif found[0] in ("prefix", "text"):
+            file, _, at = found[1].rpartition(":")
+            line = int(at)
+        else:
+            return
+        self._count += 1
+        if len(self._pairs) < MOST_PAIRS:
+            self._pairs.append((file, line, row.source, row.line))
 
     def problems(self) -> Iterator[Problem]:
         """Yield the finding with its first pairs of lines."""
-        message = f"{self._count:,} training prompts equal held-out ones but for case and signs, or begin them"
+        message = (
+            f"{self._count:,} training prompts equal held-out ones but for case, signs or a word or two, or begin them"
+        )
         yield from pairs_problem(self._lint, message, self._pairs)
+
+
+def _asked(row: Row) -> Sequence[Message]:
+    return row.messages[: prompt_end("".join([message.letter for message in row.messages]))]
 
 
 LEAK_ALIKE = Lint(
     code="leak_alike",
     level="hint",
-    practice="A test question that was trained with another comma is no new question.",
+    practice="A test question that was trained with another comma, or a greeting before it, is no new question.",
     formula="a training prompt has the letters and digits of one in the validation or test part, or one of the two "
-    "is the beginning of the other; equal prompts are leak's",
+    "is the beginning of the other, or their word triples are as alike as those of near_dup; equal prompts are leak's",
     source="Sainz et al. 2023, NLP Evaluation in Trouble: On the Need to Measure Data Contamination",
     check=_AlikeLeak,
     fix="`ftspec data overlap` lists the lines; split by a field that keeps them together",

@@ -103,7 +103,7 @@ CASES: dict[str, Case] = {
     ),
     "dup_row": Case([plain(3)], [plain(303)]),
     "empty_content": Case([ask("", "a")], [ask(" ", "a")]),
-    "leak_alike": Case([ask(said(2003).upper() + "!")], [ask(said(2003) + " too")]),
+    "leak_alike": Case([ask(said(2003).upper() + "!")], [ask(said(2003) + " and whom to ask about it")]),
     "leak_row": Case([plain(2003)], [plain(2004)], beside=frozenset({"leak"})),
     "low_diversity": whole(
         going(*(f"number {n % 9}" for n in range(60))),
@@ -184,6 +184,16 @@ def test_fires_alone_and_not_on_the_near_miss(code: str, tmp_path: Path) -> None
     if case.line is not None:
         assert (problem.file, problem.line) == ("data/rows.jsonl", case.line)
     assert not findings(tmp_path, ordinary + case.misses, *asked)
+
+
+def test_a_held_out_prompt_with_a_greeting_before_it_leaks(tmp_path: Path) -> None:
+    ordinary = [plain(n) for n in range(60)]
+    found = findings(tmp_path, [*ordinary, ask("Hi, " + said(2003) + "!")])
+    assert set(found) == {"leak_alike"}
+    assert found["leak_alike"].line == 61
+    assert "61 as data/test.jsonl:1" in found["leak_alike"].message
+    halves = said(2003).split()[:5] + said(2010).split()[:4]  # shares five words of nine
+    assert not findings(tmp_path, [*ordinary, ask("Hi, " + " ".join(halves))])
 
 
 def test_off_until_asked_for(tmp_path: Path) -> None:
