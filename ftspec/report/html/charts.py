@@ -19,7 +19,7 @@ _INK: dict[str, dict[str, object]] = {
     "against": {"stroke": "#666677", "stroke_dasharray": "2 2"},
 }
 _MOST_POINTS = 400
-_LEAST_LOSS = 1e-4
+_LEAST_LOSS, _MOST_LOSS = 1e-4, 1e300
 
 
 def interval_mark(value: float | None, low: float | None, high: float | None, against: float | None) -> Html:
@@ -41,7 +41,7 @@ def interval_mark(value: float | None, low: float | None, high: float | None, ag
 
 def shared_scale(curves: Iterable[Points]) -> tuple[float, float]:
     """Return the decades that hold every loss, so that the charts of a sweep can be compared by eye."""
-    values = [max(loss, _LEAST_LOSS) for points in curves for _, loss in points if math.isfinite(loss)]
+    values = [min(max(loss, _LEAST_LOSS), _MOST_LOSS) for points in curves for _, loss in points if math.isfinite(loss)]
     if not values:
         return 0.1, 1.0
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
