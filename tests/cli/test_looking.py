@@ -139,7 +139,7 @@ def test_show_answers_an_experiment_with_the_names_of_its_runs(trained: Path, re
     several = ftspec("show", "quickstart", cwd=trained)
     assert several.returncode == 64
     assert all(f"quickstart/{run['label']}" in several.stderr for run in results["runs"])
-    shown = ftspec("show", results["runs"][0]["label"], cwd=trained).stdout
+    shown = ftspec("show", f"quickstart/{results['runs'][0]['label']}", cwd=trained).stdout
     assert re.search(r"valid \d+\.\d{3}$", shown, re.MULTILINE)
 
 
