@@ -5,8 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A machine that pauses for a moment is no failure: what must be fast is measured by the tests that say so.
+settings.register_profile("ftspec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ftspec")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -39,6 +39,8 @@ def write_report(plan: "Plan", results: "Results | None" = None, *, output: Path
     from ftspec.storage import write_atomic
     from ftspec.workflows.account import account_of
 
-    path = output or plan.project.runs / plan.name / "report.html"
+    # What overrides on the command line ran is no part of the experiment: its page stays as it is.
+    name = "report.overrides.html" if plan.composed.ad_hoc else "report.html"
+    path = output or plan.project.runs / plan.name / name
     write_atomic(path, experiment_page(account_of(plan, results)))
     return os.path.relpath(path)

@@ -133,7 +133,8 @@ class LiveDisplay:
         """Take in an event."""
         match event:
             case Planned():
-                self._runs, self._finished = event.runs, event.reused
+                # Reused runs also say that they are finished, each in its turn.
+                self._runs, self._finished = event.runs, 0
             case StageStarted():
                 self._subjects[event.subject] = _Subject(stage=event.stage, total=event.total)
             case JobStatus():

@@ -50,6 +50,15 @@ def test_the_live_display_takes_every_event() -> None:
             show(event)
 
 
+def test_reused_runs_are_counted_once() -> None:
+    with LiveDisplay() as show:
+        show(Planned(experiment="demo", runs=3, to_train=1, reused=2))
+        for label, outcome in (("epochs=1", "reused"), ("epochs=2", "reused"), ("epochs=3", "trained")):
+            show(RunFinished(subject=label, outcome=outcome, seconds=1.0))
+        show(StageStarted(subject="epochs=4", stage="train", total=4))
+        assert str(show._render()).startswith(" 3/3")
+
+
 def test_on_a_terminal_progress_is_redrawn_in_place() -> None:
     code = (
         "from ftspec.cli.terminal import is_live; from ftspec.report.progress import display; import sys, time\n"
