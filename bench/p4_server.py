@@ -4,6 +4,7 @@
 
 Each job takes a seeded time between half of `--seconds` and all of it. The bars: wall at most 1.2 times the slowest
 job, at most 400 MB resident, and polls a job bounded by the pace of an embedded provider (0.2 s growing to 2 s).
+`--smoke` fails only where jobs are lost or made twice: on a loaded machine a figure says nothing.
 """
 
 import argparse
@@ -98,19 +99,19 @@ async def measure(root: Path, jobs: int, longest: float) -> dict[str, Any]:
     return {"statuses": statuses, "wall": wall, "cpu": cpu, "gets": gets, "created": created}
 
 
-def most_polls(longest: float) -> int:
-    """Polls that the pace allows in the whole time: the growing waits, then one each `poll_last`, and the last look."""
+def most_polls(seconds: float) -> int:
+    """Polls that the pace allows in so long a time: growing waits, then one each `poll_last`, and the last look."""
     waits, wait, count = 0.0, LOCAL.poll_first, 0
     while wait < LOCAL.poll_last:
         waits, wait, count = waits + wait, wait * LOCAL.poll_growth, count + 1
-    return count + math.ceil(max(0.0, longest * WALL_BAR - waits) / LOCAL.poll_last) + 2
+    return count + math.ceil(max(0.0, seconds - waits) / LOCAL.poll_last) + 2
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--smoke", action="store_true", help="20 jobs of 2 s; the ratio is not judged")
+    parser.add_argument("--smoke", action="store_true", help="20 jobs of 2 s; no figure is judged")
     options = parser.parse_args()
     if options.smoke:
         options.jobs, options.seconds = 20, 2.0
@@ -120,16 +121,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(measure(Path(folder), options.jobs, options.seconds))
     ratio, rss = found["wall"] / options.seconds, resident_mb()
-    polls, allowed = found["gets"]["job"] / options.jobs, most_polls(options.seconds)
+    polls, allowed = found["gets"]["job"] / options.jobs, most_polls(found["wall"])
     print(f"{options.jobs} jobs at once: {dict(found['statuses'])}, {found['created']} POSTs that create one")
     print(f"wall {found['wall']:.1f} s, slowest job {options.seconds:.1f} s: ratio {ratio:.2f} (bar {WALL_BAR})")
     print(f"peak resident, client and server in one process: {rss:.0f} MB (bar {RSS_BAR:.0f})")
     print(f"polls a job: {polls:.1f} (the pace allows {allowed}); other reads: {dict(found['gets'])}")
     print(f"CPU {found['cpu']:.1f} s, {1000 * found['cpu'] / options.jobs:.1f} ms a job; load {os.getloadavg()[0]:.1f}")
-    good = found["statuses"] == {"succeeded": options.jobs} and found["created"] == options.jobs
-    good = good and (ratio <= WALL_BAR or options.smoke) and rss <= RSS_BAR and polls <= allowed
-    print("PASS" if good else "FAIL")
-    return 0 if good else 1
+    works = found["statuses"] == {"succeeded": options.jobs} and found["created"] == options.jobs
+    met = options.smoke or (ratio <= WALL_BAR and rss <= RSS_BAR and polls <= allowed)
+    print("PASS" if works and met else "FAIL")
+    return 0 if works and met else 1
 
 
 if __name__ == "__main__":
