@@ -1,7 +1,7 @@
 """Atomic files, append-only logs, locks and content-addressed blobs: the only place that renames or fsyncs."""
 
 from ftspec.storage.blobs import BlobStore
-from ftspec.storage.files import read_json, replacing, sha256_file, write_atomic, write_json
+from ftspec.storage.files import read_json, replacing, require_writable, sha256_file, write_atomic, write_json
 from ftspec.storage.locks import FileLock, is_locked
 from ftspec.storage.logs import AppendLog, read_log
 
@@ -13,6 +13,7 @@ __all__ = [
     "read_json",
     "read_log",
     "replacing",
+    "require_writable",
     "sha256_file",
     "write_atomic",
     "write_json",

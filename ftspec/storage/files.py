@@ -1,5 +1,6 @@
 """Whole files, replaced in one step: temp file in the same folder, fsync, rename, fsync of the folder."""
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,13 @@ def sync_folder(folder: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def require_writable(folder: Path) -> None:
+    """Find out without writing whether files can be made in `folder`. Raises StorageError: no permission, read-only."""
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        number = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+        raise StorageError.of(OSError(number, os.strerror(number)), folder)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from ftspec.providers.profiles import load_profile, profile_ids
-from ftspec.spec.errors import FtspecError
+from ftspec.spec.errors import FtspecError, StorageError
+from ftspec.storage import require_writable
 
 Status = Literal["ok", "warning", "failed", "info"]
 _NEEDED = ("hydra-core", "omegaconf", "openai", "pydantic", "numpy", "msgspec", "splintr-rs")
@@ -58,8 +59,11 @@ def _packages() -> Iterator[Finding]:
 
 def _disk(folder: Path) -> Finding:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        return Finding("disk", "failed", f"{existing} cannot be written", "give yourself the permission on this folder")
+    try:
+        require_writable(existing)
+    except StorageError as error:
+        problem = error.problems[0]
+        return Finding("disk", "failed", f"{existing}: {problem.message}", problem.fix)
     free = shutil.disk_usage(existing).free
     status: Status = "ok" if free > _LOW_DISK else "warning"
     return Finding(

@@ -2,8 +2,6 @@
 
 import asyncio
 import dataclasses
-import errno
-import os
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +15,7 @@ from ftspec.providers.connect import Connection, connect
 from ftspec.runs.directory import RunDirectory
 from ftspec.spec.errors import FtspecError, GateError, Problem, SpecError, StorageError
 from ftspec.spec.events import Checked, Emit, Notice, Planned, RunFinished, silent
+from ftspec.storage import require_writable
 from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.record import record_runs
 from ftspec.workflows.score import Runner, score_baselines, score_run
@@ -137,10 +136,9 @@ def _check_folder(runs: Path) -> None:
     """Find out before anything is done whether `runs/` can be written. Raises StorageError."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        if not os.access(runs, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise StorageError.of(error, runs) from error
+    require_writable(runs)
 
 
 def _reused(run: PlannedRun) -> RunOutcome:
