@@ -1,6 +1,6 @@
 """What the data path hands on: rendered parts with their digests, and how to read them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file that rows came from; `path` is relative to the project."""
+    """One file that rows came from; `path` is relative to the project, `rows` counts all that are taken of it."""
 
     path: str
     sha256: str
@@ -74,7 +74,7 @@ def from_json(body: Any, files: Mapping[str, Path]) -> Prepared:
     return Prepared(
         parts=parts,
         rows=files["rows.jsonl"],
-        sources=tuple(SourceFile(*facts) for facts in body["sources"]),
+        sources=_files_of(body["sources"]),
         references=tuple((text, count) for text, count in body["references"]),
         problems=tuple(Problem(**facts) for facts in body["problems"]),
         overlap=body["overlap"],
@@ -85,6 +85,15 @@ def from_json(body: Any, files: Mapping[str, Path]) -> Prepared:
         proof=proof_from_json(body["proof"]),
         content=body["content"],
     )
+
+
+def _files_of(reads: Iterable[tuple[str, str, int, int]]) -> tuple[SourceFile, ...]:
+    """Return each file once, in order of its first reading, though several sources may take rows of it."""
+    found: dict[str, SourceFile] = {}
+    for path, sha256, size, rows in reads:
+        before = found[path].rows if path in found else 0
+        found[path] = SourceFile(path, sha256, size, before + rows)
+    return tuple(found.values())
 
 
 def items(part: Part) -> Iterator[dict[str, Any]]:

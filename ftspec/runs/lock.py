@@ -15,7 +15,10 @@ SCHEMA = 1
 
 
 class LockedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that rows came from; `path` is relative to the project."""
+    """A file that rows came from; `path` is relative to the project.
+
+    Data sets may take different rows of it: `rows` is how many are taken by the one that takes most.
+    """
 
     path: str
     sha256: str
@@ -37,10 +40,14 @@ class LockedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LockedRecipe(msgspec.Struct, frozen=True, kw_only=True):
-    """What rendered a data set: hex sha256 of each block that decides its bytes. It explains a changed digest."""
+    """What rendered a data set: hex sha256 of each block that decides its bytes. It explains a changed digest.
+
+    `rows` is how many rows it takes of each of `sources`; empty in locks that were written before it was there.
+    """
 
     data: str
     sources: tuple[str, ...]
+    rows: tuple[int, ...] = ()
     messages: str
     tools: str
     split: str
@@ -102,6 +109,20 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     def run(self, label: str) -> LockedRun | None:
         """Return the run of a label."""
         return next((run for run in self.runs if run.label == label), None)
+
+    def recipe(self, data: str) -> LockedRecipe | None:
+        """Return what rendered the data set of that digest."""
+        return next((recipe for recipe in self.recipes if recipe.data == data), None)
+
+    def sources_of(self, data: str) -> dict[str, tuple[str, int]]:
+        """Return the sha256 and the number of rows of each file that a data set takes rows of."""
+        recipe = self.recipe(data)
+        files = {one.path: one for one in self.sources}
+        if recipe is None:
+            return {path: (one.sha256, one.rows) for path, one in files.items()}
+        rows = dict(zip(recipe.sources, recipe.rows, strict=False))
+        taken = [files[path] for path in recipe.sources if path in files]
+        return {one.path: (one.sha256, rows.get(one.path, one.rows)) for one in taken}
 
     def to_bytes(self) -> bytes:
         """Return the file's content; equal locks are equal bytes on every machine."""

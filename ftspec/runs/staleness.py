@@ -91,18 +91,17 @@ def _of_settings(before: LockedRun, after: LockedRun) -> Iterator[tuple[Cause, s
 
 
 def _of_data(old: Lock, new: Lock, before: str, after: str) -> list[tuple[Cause, str]]:
-    was = next((recipe for recipe in old.recipes if recipe.data == before), None)
-    now = next((recipe for recipe in new.recipes if recipe.data == after), None)
+    was, now = old.recipe(before), new.recipe(after)
     if was is None or now is None:
         return [("data", "rendered files changed")]
     told: list[tuple[Cause, str]] = []
-    sources, fresh = {s.path: s for s in old.sources}, {s.path: s for s in new.sources}
+    sources, fresh = old.sources_of(before), new.sources_of(after)
     for path in sorted({*was.sources, *now.sources}):
         first, second = sources.get(path), fresh.get(path)
         if path not in was.sources or path not in now.sources:
             told.append(("data", f"source {path} {'added' if path in now.sources else 'removed'}"))
-        elif first is not None and second is not None and first.sha256 != second.sha256:
-            rows = f", {first.rows} -> {second.rows} rows" if first.rows != second.rows else ""
+        elif first is not None and second is not None and first[0] != second[0]:
+            rows = f", {first[1]} -> {second[1]} rows" if first[1] != second[1] else ""
             told.append(("data", f"rows of {path} changed{rows}"))
     words = {"messages": "the prompt (dataset.messages)", "tools": "dataset.tools", "split": "dataset.split"}
     words["weights"] = "loss weights"

@@ -88,7 +88,8 @@ def lock_of(plan: Plan) -> Lock:
         recipes.setdefault(run.data_digest, _recipe(run))
         files |= dict.fromkeys(_files(run))
         for one in run.prepared.sources:
-            sources[one.path] = LockedSource(path=one.path, sha256=one.sha256, bytes=one.bytes, rows=one.rows)
+            if one.path not in sources or one.rows > sources[one.path].rows:
+                sources[one.path] = LockedSource(path=one.path, sha256=one.sha256, bytes=one.bytes, rows=one.rows)
     return Lock(
         sources=tuple(sources[path] for path in sorted(sources)),
         recipes=tuple(recipes.values()),
@@ -116,9 +117,11 @@ def _without_unset(value: Any) -> Any:
 
 def _recipe(run: PlannedRun) -> LockedRecipe:
     dataset, weights = run.point.config["dataset"], run.point.config["weights"]
+    sources = sorted(run.prepared.sources, key=lambda one: one.path)
     return LockedRecipe(
         data=run.data_digest,
-        sources=tuple(sorted({one.path for one in run.prepared.sources})),
+        sources=tuple(one.path for one in sources),
+        rows=tuple(one.rows for one in sources),
         messages=block_hash(dataset.get("messages")),
         tools=block_hash(dataset.get("tools")),
         split=block_hash(dataset.get("split")),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from ftspec.compose import Project
 from ftspec.runs.known import read_results
 from ftspec.runs.lock import read_lock
-from ftspec.workflows.locking import lock_state, write_lock
+from ftspec.workflows.locking import lock_of, lock_state, write_lock
 from ftspec.workflows.plan import make_plan
 
 EXPERIMENT = "experiments/demo.yaml"
@@ -189,3 +190,21 @@ def test_known_results_of_another_machine_stay(demo: Any) -> None:
     known = json.loads(path.read_text())
     assert [row["run"] for row in known["results"]] == ["epochs=2"]
     assert known["pick"] == []
+
+
+def test_rows_of_a_file_that_several_sources_and_runs_read_are_added_up(demo: Any) -> None:
+    kinds = Counter(json.loads(line)["label"] for line in (demo.root / "data" / "rows.jsonl").read_text().splitlines())
+    where = "{{path: data/rows.jsonl, where: {{label: {}}}}}".format
+    change(demo, EXPERIMENT, "[{path: data/rows.jsonl}]", f"[{where('cat')}, {where('dog')}]")
+    change(demo, EXPERIMENT, "test: 12", f"test: {where('cow')}")
+    change(demo, EXPERIMENT, "hyperparameters.n_epochs: [1, 2]", "dataset.sources.1.where.label: [[dog, cat], dog]")
+    plan = make_plan(Project(demo.root), "demo")
+    both, one = (sum(kinds[kind] for kind in held) for held in (("cat", "dog", "cow", "cat"), ("cat", "dog", "cow")))
+    assert [[(s.path, s.rows) for s in run.prepared.sources] for run in plan.runs] == [
+        [("data/rows.jsonl", both)],
+        [("data/rows.jsonl", one)],
+    ]
+    locked = read_lock(lock_of(plan).to_bytes())
+    assert [source.rows for source in locked.sources] == [both]
+    assert [recipe.rows for recipe in locked.recipes] == [(both,), (one,)]
+    assert [rows for run in locked.runs for _, rows in locked.sources_of(run.data).values()] == [both, one]

@@ -119,7 +119,7 @@ class _Locked:
         )
 
     def _recipe_holds(self, point: Point, locked: LockedRun) -> bool:
-        recipe = next((r for r in self._lock.recipes if r.data == locked.data), None)
+        recipe = self._lock.recipe(locked.data)
         dataset: Mapping[str, Any] = point.config["dataset"]
         blocks = {key: dataset.get(key) for key in ("messages", "tools", "split")} | {
             "weights": point.config["weights"]
@@ -136,9 +136,7 @@ class _Locked:
                 for f in lock.files
                 if f.data == locked.data
             }
-            recipe = next((r for r in lock.recipes if r.data == locked.data), None)
-            wanted = set(recipe.sources) if recipe else {one.path for one in lock.sources}
-            sources = {one.path: (one.sha256, one.rows) for one in lock.sources if one.path in wanted}
+            sources = lock.sources_of(locked.data)
             counter = lock.counters[0].name if lock.counters else ""
             rows = self._rows.get(locked.data)
             self._data[key] = DataSide(locked.data, parts, sources, counter, policy, None, rows)
