@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ftspec.report.style import usd
-from ftspec.workflows.review.changes import Changes, Data, Kind, Known, Overlap, Run, Suite, Totals, total
+from ftspec.workflows.review.changes import Changes, Data, Kind, Known, Overlap, Rows, Run, Suite, Totals, total
 
 Quote = Callable[[str], str]
 
@@ -294,7 +294,7 @@ def rows(data: Data, quote: Quote = str) -> str:
         (r.edited_tools, "the tools"),
     )
     where = ", ".join(f"{n:,} in {w}" for n, w in kinds if n)
-    turned = f"messages newly learned: {r.learned_more:,}, no longer learned: {r.learned_less:,}, validation included"
+    turned = f"{'; '.join(_turned(r))}; validation included"
     found = (
         (r.added, "added"),
         (r.removed, "removed"),
@@ -311,6 +311,15 @@ def rows(data: Data, quote: Quote = str) -> str:
         parts.append("rows in another order")
     hidden = "" if data.samples or not (r.added or r.removed or r.edited or r.reweighted) else _HIDDEN
     return (", ".join(parts) or "the same rows") + hidden
+
+
+def _turned(rows: Rows) -> Iterator[str]:
+    """Yield which messages of re-weighted rows are learned now, and which no longer."""
+    for learned, title in ((True, "newly learned"), (False, "no longer learned")):
+        found = sorted((one for one in rows.turned if one.learned == learned), key=lambda one: -one.rows)
+        if found:
+            told = [f"{one.role} message {one.number} in {plural(one.rows, 'row')}".strip() for one in found]
+            yield f"{title}: {listed(told)}"
 
 
 def places(data: Data, quote: Quote = str) -> str:

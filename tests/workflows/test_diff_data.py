@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ftspec.workflows.review.changes import Changes, Data
+from ftspec.workflows.review.changes import Changes, Data, Turned
 
 DEMO = "experiments/demo.yaml"
 TURNS = "defaults: [config, _self_]\nmodel: tiny\ndataset:\n  sources: [{path: data/chat.jsonl}]\n"
@@ -53,6 +53,9 @@ def test_each_kind_of_row_change_is_counted(talk: Any) -> None:
     rows[1] = chat(1, system="Be kind.")  # so are the instructions
     rows[2] = chat(2, weight=0)  # only the weight
     rows[3]["tools"] = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    rows[7]["messages"][2]["content"] += ", really?"  # the prompt is edited, what is learned is not
+    rows[8]["messages"][2]["content"] += ", really?"  # both are
+    rows[8]["messages"][3]["content"] = "very well 8"
     del rows[4]  # removed
     rows += [chat(100), chat(101), chat(101)]  # added, one of them twice
     talk.write({"data/chat.jsonl": lines(rows)})
@@ -60,8 +63,9 @@ def test_each_kind_of_row_change_is_counted(talk: Any) -> None:
     assert found.rows is not None
     r = found.rows
     assert (r.added, r.removed, r.reweighted, r.moved, r.reordered) == (3, 1, 1, 0, False)
-    assert (r.edited, r.edited_answer, r.edited_system, r.edited_tools) == (3, 1, 1, 1)
+    assert (r.edited, r.edited_answer, r.edited_read, r.edited_system, r.edited_tools) == (5, 3, 1, 1, 1)
     assert (r.learned_more, r.learned_less, r.without_target) == (0, 1, 0)
+    assert r.turned == (Turned(role="assistant", number=2, learned=False, rows=1),)
     assert found.old is not None
     assert found.new is not None
     assert (found.old.rows, found.new.rows) == (60, 62)

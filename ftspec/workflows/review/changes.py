@@ -99,12 +99,24 @@ class Source(Shape, frozen=True):
     rows_new: int | None
 
 
-class Rows(Shape, frozen=True):
-    """Counts over the train and validation rows. `edited` rows keep their prompt: another answer, other instructions or
-    other tools (in this order of precedence: tools, system, answer; their sum is less where texts are not at hand).
-    `edited_read` of `edited_answer` teach the same words: only a message that is not learned is another one.
+class Turned(Shape, frozen=True):
+    """Re-weighted rows of which one message is learned now (`learned`), or no longer: the `number`-th of its role,
+    from 1. `role` is empty where the rows lie outside git: then `number` counts all messages.
+    """
 
-    `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows.
+    role: str
+    number: int
+    learned: bool
+    rows: int
+
+
+class Rows(Shape, frozen=True):
+    """Counts over the train and validation rows. `edited` rows keep their prompt, or their place and half their text:
+    other tools, other instructions or other messages (`edited_answer`), in this order of precedence; their sum is less
+    where texts are not at hand. `edited_read` of `edited_answer` teach the same words: only what is read is another.
+
+    `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows;
+    `turned` says which.
     """
 
     added: int
@@ -120,6 +132,7 @@ class Rows(Shape, frozen=True):
     reordered: bool
     without_target: int
     edited_read: int = 0
+    turned: tuple[Turned, ...] = ()
 
 
 class Sample(Shape, frozen=True):

@@ -4,7 +4,10 @@ from collections.abc import Container, Iterable, Sequence
 
 from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.pairing import Paired
-from ftspec.workflows.review.rowdiff import counts, diff_rows, samples
+from ftspec.workflows.review.replaced import pair_replaced
+from ftspec.workflows.review.rowcounts import counts, samples
+from ftspec.workflows.review.rowdiff import diff_rows
+from ftspec.workflows.review.rowtexts import RowTexts
 from ftspec.workflows.sides import DataSide
 
 
@@ -47,9 +50,10 @@ def _data_change(
         if old.rows is None or new.rows is None:
             note = "rows unavailable: the data lies outside git and no experiments/NAME.rows is committed on both sides"
         else:
-            compared = diff_rows(old.rows, new.rows)
-            rows = counts(compared, old, new)
-            shown = samples(compared, old, new, texts=show_text)
+            with RowTexts(old) as before, RowTexts(new) as after:
+                compared = pair_replaced(diff_rows(old.rows, new.rows), before, after)
+                rows = counts(compared, new.rows, before, after)
+                shown = tuple(samples(compared, before, after, texts=show_text))
     return shapes.Data(
         experiment=experiment,
         runs=labels,

@@ -1,0 +1,83 @@
+"""A row diff in numbers: what was edited, which messages turned, and where the first rows of each kind stand."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ftspec.workflows.review.changes import Rows, Sample, Turned
+from ftspec.workflows.review.rowdiff import PARTS, Pair, RowDiff
+from ftspec.workflows.review.rowtexts import RowTexts, asked, learned_words, taught
+from ftspec.workflows.sides import RowFact
+
+
+def counts(found: RowDiff, rows: Sequence[RowFact], old: RowTexts, new: RowTexts) -> Rows:
+    """Count a row diff; `rows` are all of the new data set. Texts are looked at where they are at hand."""
+    kinds = Counter(_edit_kind(pair, old, new) for pair in found.edited)
+    turned = tuple(_turned(found.reweighted, new))
+    return Rows(
+        added=len(found.added),
+        removed=len(found.removed),
+        edited=len(found.edited),
+        edited_answer=kinds["answer"] + kinds["read"],
+        edited_system=kinds["system"],
+        edited_tools=kinds["tools"],
+        reweighted=len(found.reweighted),
+        learned_more=sum(one.rows for one in turned if one.learned),
+        learned_less=sum(one.rows for one in turned if not one.learned),
+        moved=len(found.moved),
+        reordered=found.reordered,
+        without_target=sum(1 for row in rows if row.part in PARTS and "1" not in row.weights),
+        edited_read=kinds["read"],
+        turned=turned,
+    )
+
+
+def _edit_kind(pair: Pair, old: RowTexts, new: RowTexts) -> str:
+    """Return what was edited, empty where the texts are not at hand."""
+    one, other = old.row(pair[0]), new.row(pair[1])
+    if one is None or other is None:
+        return ""
+    if "messages" in one and "messages" in other:
+        if one.get("tools") != other.get("tools"):
+            return "tools"
+        if asked(one) == asked(other):
+            return "system"
+    return "read" if taught(one, pair[0]) == taught(other, pair[1]) else "answer"
+
+
+def _turned(reweighted: Sequence[Pair], new: RowTexts) -> Iterator[Turned]:
+    """Yield how many rows learn which message now, or no longer; messages of one role are numbered from 1."""
+    found: Counter[tuple[int, str, bool]] = Counter()
+    for one, other in reweighted:
+        roles = new.roles(other)
+        for at, (before, after) in enumerate(zip(one.weights, other.weights, strict=False)):
+            if before != after:
+                role = roles[at] if at < len(roles) else ""
+                number = roles[: at + 1].count(role) if role else at + 1
+                found[number, role, after == "1"] += 1
+    for (number, role, learned), rows in sorted(found.items()):
+        yield Turned(role=role, number=number, learned=learned, rows=rows)
+
+
+def samples(found: RowDiff, old: RowTexts, new: RowTexts, *, texts: bool, most: int = 3) -> Iterator[Sample]:
+    """Yield where a few changed rows of each class stand; `texts` adds the words that are learned."""
+    chosen: list[tuple[str, RowFact | None, RowFact | None]] = [("removed", row, None) for row in found.removed[:most]]
+    chosen += [("added", None, row) for row in found.added[:most]]
+    chosen += [("edited", *pair) for pair in found.edited[:most]]
+    chosen += [("reweighted", *pair) for pair in found.reweighted[:most]]
+    for kind, one, other in chosen:
+        row = other or one
+        assert row is not None
+        if row.source:  # rows that lie outside git have no place that anybody could look at
+            yield Sample(
+                kind=kind,  # type: ignore[arg-type]
+                where=f"{row.source}:{row.line}",
+                old=_learned(one, old) if texts else None,
+                new=_learned(other, new) if texts else None,
+            )
+
+
+def _learned(fact: RowFact | None, of: RowTexts) -> str | None:
+    """Return the words that a row teaches."""
+    row: Any = None if fact is None else of.row(fact)
+    return None if row is None or fact is None else learned_words(row, fact)[:400]
