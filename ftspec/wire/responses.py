@@ -5,7 +5,7 @@ The raw JSON is evidence and is kept by the caller; these objects are what the c
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ftspec.wire.errors import BadAnswer, read_error
 
@@ -25,7 +25,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
 
-    id: str
+    id: Annotated[str, Field(min_length=1)]
 
     @classmethod
     def read(cls, raw: Any) -> Self:

@@ -69,7 +69,7 @@ def test_unknown_words_are_not_terminal(status):
 
 
 @pytest.mark.parametrize("kind", [Job, Event, Checkpoint, File, ModelInfo])
-@pytest.mark.parametrize("raw", ["<html>", None, [], 3, {}, {"id": None}, {"id": 3}])
+@pytest.mark.parametrize("raw", ["<html>", None, [], 3, {}, {"id": None}, {"id": 3}, {"id": ""}])
 def test_what_is_no_answer(kind, raw):
     with pytest.raises(BadAnswer):
         kind.read(raw)
