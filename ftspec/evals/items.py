@@ -30,6 +30,13 @@ class Item(msgspec.Struct, frozen=True):
     cluster: str | None = None
 
 
+class ItemsFile(msgspec.Struct, frozen=True):
+    """A JSON-lines file that items came from: its path in the project, and the hex sha256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON-lines file. Raises DataError with the line for anything else."""
     return (row for _, row in _numbered(path, str(path)))

@@ -9,7 +9,8 @@ Shape (schema 1; fields are added, never renamed or removed)::
                                                        "method": "wilson"}},
                         "confusion": {"queue": {"billing": {"billing": 18, "__none__": 1}}},
                         "fingerprints": {"fp_2829919a0e92": 100}}},
-     "attempt": "<hex sha256 of the seal of the attempt whose model was scored, null for baselines>"}
+     "attempt": "<hex sha256 of the seal of the attempt whose model was scored, null for baselines>",
+     "items_file": "<hex sha256 of the blob that the items came from; null for rows of the experiment's own data>"}
 
 `n` counts answers, errors included; an error is an answer that could not be got or not be graded by the primary grader.
 A metric's `n` counts items. Values and bounds lie in 0..1; null where nothing can be said.
@@ -57,6 +58,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     max_error_rate: float
     arms: dict[str, ArmScores]
     attempt: str | None = None
+    items_file: str | None = None
 
     def to_json(self) -> bytes:
         """Return the file's bytes: indented, one trailing newline."""
@@ -138,6 +140,7 @@ def score(
             )
             for arm in chosen
         },
+        items_file=resolved.file.sha256 if resolved.file else None,
     )
 
 

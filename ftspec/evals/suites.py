@@ -7,11 +7,12 @@ from typing import Any
 
 from ftspec.evals.checks import check_suite
 from ftspec.evals.defaults import BASE, MAJORITY, RUN, commonest, fill_arms, fill_labels, fill_metrics, inline
-from ftspec.evals.items import Item, Part, items_digest, items_of_file, items_of_part, prompt_key, read_rows
+from ftspec.evals.items import Item, ItemsFile, Part, items_digest, items_of_file, items_of_part, prompt_key, read_rows
 from ftspec.evals.shots import Message, choose
 from ftspec.spec.digests import without_neutral
 from ftspec.spec.errors import Problem, Problems, UnsafeError
 from ftspec.spec.suite import Arm, Suite
+from ftspec.storage import sha256_file
 
 # Fields that graders got after the first release, with the value that means "as before": left out of digests.
 NEUTRAL: dict[str, Any] = {}
@@ -22,6 +23,7 @@ class ResolvedSuite:
     """A suite ready to be planned, asked and graded. `suite` is spelt out in full and reads no file any more.
 
     `shots` holds each arm's examples; `majority` is the commonest training label; `problems` what is wrong or odd.
+    `file` is where the items came from, None for rows of the experiment's own data.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ResolvedSuite:
     shots: Mapping[str, tuple[list[Message], ...]] = field(repr=False)
     majority: str | None
     problems: tuple[Problem, ...] = ()
+    file: ItemsFile | None = None
 
     @property
     def arms(self) -> dict[str, Arm]:
@@ -93,7 +96,7 @@ def resolve(
     suite = fill_arms(suite, baselines or {}, references, problems)
     suite = inline(name, suite, read, problems)
     suite = fill_metrics(fill_labels(suite, references))
-    found = _load(name, suite, items, root, problems)
+    found, file = _load(name, suite, items, root, problems)
     check_suite(name, suite, references, problems)
     shots = {} if problems.errors else _choose_shots(name, suite, found, train, problems)
     return ResolvedSuite(
@@ -104,22 +107,27 @@ def resolve(
         shots=shots,
         majority=commonest(references),
         problems=tuple(problems.found),
+        file=file,
     )
 
 
-def _load(name: str, suite: Suite, part: Part | None, root: Path | None, problems: Problems) -> tuple[Item, ...]:
+def _load(
+    name: str, suite: Suite, part: Part | None, root: Path | None, problems: Problems
+) -> tuple[tuple[Item, ...], ItemsFile | None]:
     data, path = suite.data, f"evals.{name}.data"
+    kept: ItemsFile | None = None
     if data.path is not None:
         if data.part is not None:
             problems.add("items_twice", "items come from `part` or from `path`, not both", path=path)
         file = _inside(root or Path(), data.path, f"{path}.path")
         if not file.is_file():
             problems.add("no_file", f"there is no file {data.path}", path=f"{path}.path")
-            return ()
+            return (), None
+        kept = ItemsFile(data.path, sha256_file(file))
         found = items_of_file(file, id=data.id, cluster=data.cluster, shown=data.path)
     elif part is None:
         problems.add("empty_suite", f"the data has no {data.part or 'test'} part", path=path, fix=_split_fix(data.part))
-        return ()
+        return (), None
     else:
         found = items_of_part(part, cluster=data.cluster)
     if not found:
@@ -127,7 +135,7 @@ def _load(name: str, suite: Suite, part: Part | None, root: Path | None, problem
         problems.add("empty_suite", f"suite {name} has no items", path=path, fix=fix)
     if found and data.cluster is not None and not any(item.cluster for item in found):
         problems.add("no_cluster", f"no item has a field {data.cluster!r}", path=f"{path}.cluster")
-    return found
+    return found, kept
 
 
 def _inside(root: Path, relative: str, path: str) -> Path:

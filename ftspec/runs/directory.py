@@ -235,11 +235,20 @@ def create_run(runs: Path, blobs: BlobStore, new: NewRun) -> RunDirectory:
 
 def named_blobs(facts: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> set[str]:
     """Return the hex sha256 of every blob that a run.json, and an attempt's model.json, name."""
-    found = {file["sha256"] for file in facts.get("configs") or ()}
+    found = {file["sha256"] for key in ("configs", "items") for file in facts.get(key) or ()}
     found |= {part["sha256"] for part in (facts.get("data") or {}).values()}
     if patch := (facts.get("git") or {}).get("patch"):
         found.add(patch)
     return found | set(((model or {}).get("artifacts") or {}).values())
+
+
+def scored_blobs(folder: Path) -> set[str]:
+    """Return the hex sha256 of every blob that a folder of scores names: a suite's items that came from a file."""
+    try:
+        named = read_json(folder / "scores.json").get("items_file")
+    except (OSError, DataError, AttributeError):
+        return set()
+    return {named} if isinstance(named, str) else set()
 
 
 def training_lock(store: Path, train: str) -> FileLock:

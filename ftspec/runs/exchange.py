@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ftspec.runs.admission import Admitted, admit, staging
 from ftspec.runs.archive import read_archive, write_archive
-from ftspec.runs.directory import named_blobs, run_directories
+from ftspec.runs.directory import named_blobs, run_directories, scored_blobs
 from ftspec.runs.parcels import Parcel, parcel_source, sealed_folders
 from ftspec.runs.seal import seal_digest
 from ftspec.spec.errors import DataError, StorageError
@@ -111,11 +111,17 @@ def pull(store: Store, runs: Path, name: str) -> list[Admitted]:
         archive = staged / ".parcel.tar"
         store.get(name, archive)
         read_archive(archive, staged, blobs, fetch=fetch)
-        for run in run_directories(staged):
-            for sha256 in sorted(named_blobs(run.facts)):
-                if not blobs.has(sha256):
-                    fetch(sha256)
+        for sha256 in sorted(_named(staged)):
+            if not blobs.has(sha256):
+                fetch(sha256)
         return admit(staged, runs)
+
+
+def _named(staged: Path) -> set[str]:
+    """The blobs that what was unpacked names without holding them."""
+    found = {sha256 for run in run_directories(staged) for sha256 in named_blobs(run.facts)}
+    scored = {path.parent for part in ("*.*/evals/*", "baselines/*") for path in staged.glob(f"*/{part}/scores.json")}
+    return found.union(*map(scored_blobs, scored))
 
 
 def _fetching(store: Store, blobs: BlobStore, place: Path) -> Callable[[str], None]:

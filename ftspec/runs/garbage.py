@@ -1,8 +1,8 @@
 """What no run needs any more: blobs that nothing names, half-written leftovers, and on request what can be made again.
 
-A blob is named by every SEALED, run.json and model.json below `runs/`, and by the committed locks and results. Names
-are looked for as 64 hex in the files' bytes, so that a file of a newer version, or one that cannot be parsed, still
-protects what it names.
+A blob is named by every SEALED, run.json, model.json and scores.json below `runs/`, and by committed locks and
+results. Names are looked for as 64 hex in the bytes of these files, so that one of a newer version, or one that cannot
+be parsed, still protects what it names.
 """
 
 import os
@@ -23,7 +23,12 @@ Kind = Literal["blob", "leftover", "cache", "embedded job"]
 # Whoever writes puts a blob first and names it then: what is younger than this is left alone.
 GRACE_SECONDS = 3600.0
 _HEX = re.compile(rb"[0-9a-f]{64}")
-_NAMING = ("[!.]*/*/run.json", "[!.]*/*/attempts/*/model.json")
+_NAMING = (
+    "[!.]*/*/run.json",
+    "[!.]*/*/attempts/*/model.json",
+    "[!.]*/*/evals/*/scores.json",
+    "[!.]*/baselines/*/scores.json",
+)
 _SEALS = ("[!.]*/*/attempts/*/SEALED", "[!.]*/*/evals/*/SEALED", "[!.]*/baselines/*/SEALED")
 
 

@@ -1,11 +1,11 @@
 """Whether what was sealed is still what it was: every file is hashed again, no name is trusted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ftspec.runs.directory import RunDirectory
+from ftspec.runs.directory import RunDirectory, scored_blobs
 from ftspec.runs.seal import SEAL, Broken, broken, is_sealed, sealed_files
 from ftspec.spec.digests import data_digest, short
 from ftspec.spec.errors import DataError
@@ -61,8 +61,8 @@ def check_run(run: RunDirectory) -> list[Checked]:
     found += list(_check_data(run, facts))
     found += list(_check_stored(run, facts))
     found += [check_folder(attempt.path) for attempt in run.attempts()]
-    evals = run.path / "evals"
-    found += [check_folder(path) for path in sorted(evals.iterdir()) if path.is_dir()] if evals.is_dir() else []
+    evals, blobs = run.path / "evals", _store(run.path.parent.parent)
+    found += [_check_scores(path, blobs) for path in sorted(evals.iterdir()) if path.is_dir()] if evals.is_dir() else []
     return found or [Checked(run.path, "unsealed", note="planned, never trained")]
 
 
@@ -85,18 +85,31 @@ def _check_data(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked
 
 
 def _check_stored(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked]:
-    """What run.json names and only the blob store holds: sources of the configuration, held-out items, the patch.
+    """What run.json names and only the blob store holds: configuration, items of suites, held-out rows, the patch.
 
     A run directory that was taken away from its store says nothing about it.
     """
-    blobs = BlobStore(run.path.parent.parent / ".store")
-    if not blobs.root.is_dir():
-        return
-    wanted = {file["sha256"]: file["path"] for file in facts.get("configs") or ()}
+    blobs = _store(run.path.parent.parent)
+    wanted = {file["sha256"]: file["path"] for key in ("configs", "items") for file in facts.get(key) or ()}
     if test := (facts.get("data") or {}).get("test"):
         wanted[test["sha256"]] = "test.jsonl"
     if patch := (facts.get("git") or {}).get("patch"):
         wanted[patch] = "the uncommitted changes"
+    if faults := _broken_blobs(blobs, wanted):
+        yield Checked(run.path, _state_of(faults), faults)
+
+
+def _check_scores(folder: Path, blobs: BlobStore | None) -> Checked:
+    """Check a folder of scores, and the items that they were made on where those came from a file."""
+    found = check_folder(folder)
+    faults = _broken_blobs(blobs, dict.fromkeys(scored_blobs(folder), "the suite's items"))
+    return Checked(folder, _state_of(faults), faults) if found.state == "intact" and faults else found
+
+
+def _broken_blobs(blobs: BlobStore | None, wanted: Mapping[str, str]) -> tuple[Broken, ...]:
+    """Hash blobs again; `wanted` maps hex sha256 to the words for it."""
+    if blobs is None:
+        return ()
     faults: list[Broken] = []
     for sha256, name in wanted.items():
         path = blobs.path(sha256)
@@ -104,8 +117,17 @@ def _check_stored(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Check
             faults.append(Broken(f"blob {sha256[:12]} ({name})", "missing"))
         elif sha256_file(path) != sha256:
             faults.append(Broken(f"blob {sha256[:12]} ({name})", "changed"))
-    if faults:
-        yield Checked(run.path, "changed" if any(f.fault == "changed" for f in faults) else "missing", tuple(faults))
+    return tuple(faults)
+
+
+def _state_of(faults: Iterable[Broken]) -> State:
+    return "changed" if any(fault.fault == "changed" for fault in faults) else "missing"
+
+
+def _store(runs: Path) -> BlobStore | None:
+    """The blobs beside run directories, None where these were taken away from them."""
+    blobs = BlobStore(runs / ".store")
+    return blobs if blobs.root.is_dir() else None
 
 
 def check_baselines(runs: Path, experiment: str) -> list[Checked]:
@@ -113,4 +135,6 @@ def check_baselines(runs: Path, experiment: str) -> list[Checked]:
     folder = runs / experiment / "baselines"
     if not folder.is_dir():
         return []
-    return [check_folder(path) for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    blobs = _store(runs)
+    paths = (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith("."))
+    return [_check_scores(path, blobs) for path in paths]

@@ -6,10 +6,10 @@ only; whatever else lies in a run directory (notes, links, half-written files) s
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ftspec.runs.directory import RunDirectory, named_blobs
+from ftspec.runs.directory import RunDirectory, named_blobs, scored_blobs
 from ftspec.runs.integrity import check_folder
 from ftspec.runs.seal import SEAL, is_sealed, seal_digest, sealed_files
 from ftspec.spec.errors import DataError
@@ -61,7 +61,7 @@ def parcels_of(run: RunDirectory) -> Iterator[Parcel]:
     evals = run.path / "evals"
     for path in sorted(evals.iterdir()) if evals.is_dir() else ():
         if is_sealed(path) and not path.name.startswith("."):
-            yield _sealed_parcel(run.path.parent.parent, path, {})
+            yield _scores_parcel(run.path.parent.parent, path)
 
 
 def baseline_parcels(runs: Path, experiment: str) -> Iterator[Parcel]:
@@ -69,7 +69,7 @@ def baseline_parcels(runs: Path, experiment: str) -> Iterator[Parcel]:
     folder = runs / experiment / "baselines"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if is_sealed(path) and not path.name.startswith("."):
-            yield _sealed_parcel(runs, path, {})
+            yield _scores_parcel(runs, path)
 
 
 def sealed_folders(runs: Path, within: Path | None = None) -> Iterator[Path]:
@@ -97,6 +97,10 @@ def _parcel(run: RunDirectory, folder: Path, blobs: set[str]) -> Parcel:
     made = _sealed_parcel(run.path.parent.parent, folder, more)
     data = {sha256 for path, sha256 in made.files.items() if path.split("/")[2] == "data"}
     return Parcel(made.folder, made.seal, made.files, frozenset(blobs | data))
+
+
+def _scores_parcel(runs: Path, folder: Path) -> Parcel:
+    return replace(_sealed_parcel(runs, folder, {}), blobs=frozenset(scored_blobs(folder)))
 
 
 def _sealed_parcel(runs: Path, folder: Path, more: Mapping[str, str]) -> Parcel:

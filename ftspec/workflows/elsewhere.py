@@ -55,7 +55,7 @@ class GoneError(Exception):
 
 @contextmanager
 def of_run(project: Project, run: RunDirectory) -> Iterator[Elsewhere]:
-    """Put together what a run was composed of: configuration from the blob store, data from the project or git.
+    """Put together what a run was composed of: configuration and items from the blob store, data from project or git.
 
     Raises GoneError naming a file that is nowhere with its bytes.
     """
@@ -71,9 +71,14 @@ def of_run(project: Project, run: RunDirectory) -> Iterator[Elsewhere]:
         searched = _Searched(project, (facts.get("git") or {}).get("commit"))
         for source in facts["sources"]:
             searched.copy(source["path"], source["sha256"], root)
+        kept = {file["path"]: file for file in facts.get("items") or ()}
         for path in _suite_files(run):
-            if not (root / path).exists():
-                searched.copy(path, None, root)
+            if (root / path).exists():
+                continue
+            if path in kept and blobs.has(kept[path]["sha256"]):
+                _write(root, path, _blob(blobs, kept[path]))
+            else:  # runs of the first weeks kept no items
+                searched.copy(path, kept[path]["sha256"] if path in kept else None, root)
         yield Elsewhere(root, home=project.root, git=facts.get("git") or {"commit": None})
 
 

@@ -7,6 +7,7 @@ import yaml
 
 from ftspec.compose import Project, builtin_conf
 from ftspec.data.read_back import prove_files
+from ftspec.evals.suites import ResolvedSuite
 from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
 from ftspec.runs.environment import dirty_patch
 from ftspec.spec.digests import short
@@ -31,6 +32,8 @@ def record_runs(plan: Plan) -> dict[str, RunDirectory]:
     blobs = BlobStore(plan.project.store)
     git = _git_facts(plan.project, blobs)
     files = _stored_files(plan, blobs)
+    for suite in {id(suite.suite): suite.suite for run in missing for suite in run.suites}.values():
+        keep_items(plan.project, suite, blobs)
     lock = FileLock(plan.project.store / "locks" / "create.lock")
     if not lock.acquire(timeout=60):
         raise StorageError("busy", "another process holds the lock for new run directories", file=str(lock.path))
@@ -61,6 +64,19 @@ def _stored_files(plan: Plan, blobs: BlobStore) -> list[dict[str, str]]:
             raise DataError("file_changed", "this file changed while the experiment was composed", file=file.path)
         files.append({"path": file.path, "sha256": stored})
     return files
+
+
+def keep_items(project: Project, suite: ResolvedSuite, blobs: BlobStore) -> None:
+    """Keep the items of a suite that came from a file, so that its answers can be graded when the file is gone.
+
+    Raises DataError `file_changed` where the file is another one than was planned with.
+    """
+    if suite.file is None:
+        return
+    path, wanted = project.root / suite.file.path, suite.file.sha256
+    stored = blobs.put_file(path) if path.is_file() else None
+    if stored != wanted and not blobs.has(wanted):
+        raise DataError("file_changed", f"the items of suite {suite.name} changed since", file=suite.file.path)
 
 
 def _source_path(plan: Plan, path: str) -> Path:
@@ -104,6 +120,11 @@ def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any],
         "sources": [
             {"path": source.path, "sha256": source.sha256, "bytes": source.bytes, "rows": source.rows}
             for source in run.prepared.sources
+        ],
+        "items": [
+            {"path": file.path, "sha256": file.sha256}
+            for file in dict.fromkeys(suite.suite.file for suite in run.suites)
+            if file is not None
         ],
         "configs": files,
         "git": git,

@@ -25,6 +25,7 @@ from ftspec.spec.events import Answered, Emit, Scored, StageFinished, StageStart
 from ftspec.storage import AppendLog, BlobStore, FileLock, read_json, read_log, write_atomic
 from ftspec.workflows.identity import engine_identity
 from ftspec.workflows.plan import Plan, PlannedBaselines, PlannedRun, PlannedSuite
+from ftspec.workflows.record import keep_items
 
 EMBEDDED_CONCURRENCY = 8
 HOSTED_CONCURRENCY = 32
@@ -159,6 +160,7 @@ async def _score(
     with lock:
         if is_sealed(folder):
             return
+        keep_items(runner.project, suite.suite, BlobStore(runner.project.store))
         runner.emit(StageStarted(subject=subject, stage="evals", total=suite.n_items * len(targets)))
         responses = await _ask(suite, targets, folder, subject, connection, runner)
         scores = _write(suite, targets, folder, responses, attempt)

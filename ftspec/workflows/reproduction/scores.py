@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from ftspec.evals.grade import GradeRow, grade_responses, read_grades
 from ftspec.evals.responses import read_responses
-from ftspec.evals.scores import read_scores, score
+from ftspec.evals.scores import Scores, read_scores, score
 from ftspec.evals.suites import ResolvedSuite, resolve
 from ftspec.runs.directory import Attempt, RunDirectory
 from ftspec.runs.seal import is_sealed
@@ -22,12 +21,10 @@ _SHOWN = 3
 
 
 class _Stored:
-    """The held-out part of a run, from its blob."""
+    """A part of a run's data, as it was stored."""
 
-    role = "test"
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, role: str, path: Path) -> None:
+        self.role, self.path = role, path
 
 
 def judge_scores(run: RunDirectory, attempt: Attempt, planned: PlannedRun | None, store: Path) -> Verdict:
@@ -36,9 +33,9 @@ def judge_scores(run: RunDirectory, attempt: Attempt, planned: PlannedRun | None
     for folder in _folders(run, attempt):
         stored = read_scores(folder / "scores.json")
         known = next((s.suite for s in planned.suites if s.eval_digest == stored.eval), None) if planned else None
-        suite = known or _from_run(run, folder, stored.suite, store)
+        suite = known or _from_run(run, folder, stored, store)
         if suite is None:
-            what = f"{stored.suite}: its held-out items are neither in the sources nor in the blob store"
+            what = f"{stored.suite}: its items are neither in the sources nor in the blob store"
             found.append(Verdict("scores", "impossible", (what,)))
             continue
         found.append(_judge(suite, folder, stored))
@@ -54,7 +51,7 @@ def _folders(run: RunDirectory, attempt: Attempt) -> list[Path]:
     return [p for p in found if (p.name.count(".") == 1 and number is None) or p.name.rpartition(".")[2] == number]
 
 
-def _judge(suite: ResolvedSuite, folder: Path, stored: Any) -> Verdict:
+def _judge(suite: ResolvedSuite, folder: Path, stored: Scores) -> Verdict:
     responses = read_responses(folder / "responses.jsonl")
     grades = grade_responses(suite, responses)
     told = different_grades(suite.name, read_grades(folder / "grades.jsonl"), grades)
@@ -83,15 +80,34 @@ def different_grades(name: str, before: Iterable[GradeRow], after: Iterable[Grad
     return told
 
 
-def _from_run(run: RunDirectory, folder: Path, name: str, store: Path) -> ResolvedSuite | None:
-    """Resolve a suite from its own spelt-out copy and the items that the run stored; None where they are gone."""
+def _from_run(run: RunDirectory, folder: Path, stored: Scores, store: Path) -> ResolvedSuite | None:
+    """Resolve a suite from its own spelt-out copy and the items that were stored with it; None where they are gone."""
+    name, blobs = stored.suite, BlobStore(store)
     suite = Suite.model_validate(yaml.safe_load((folder / "suite.yaml").read_text("utf-8"))[name])
-    test = (run.facts["data"].get("test") or {}).get("sha256")
-    if suite.data.path is not None or suite.data.part not in (None, "test") or test is None:
+    train = _Stored("train", run.path / "data" / "train.jsonl")
+    if suite.data.path is None:
+        items = _held_out(run, suite.data.part or "test", blobs)
+        return resolve(name, suite, items=items, train=train) if items is not None else None
+    if (path := _intact(blobs, stored.items_file)) is None:
         return None
-    blobs = BlobStore(store)
+    data = suite.data.model_copy(update={"path": path.relative_to(store).as_posix()})
+    return resolve(name, suite.model_copy(update={"data": data}), train=train, root=store)
+
+
+def _held_out(run: RunDirectory, part: str, blobs: BlobStore) -> _Stored | None:
+    if part == "validation":
+        valid = run.path / "data" / "valid.jsonl"
+        return _Stored("valid", valid) if valid.is_file() else None
+    path = _intact(blobs, (run.facts["data"].get("test") or {}).get("sha256"))
+    return _Stored("test", path) if path is not None else None
+
+
+def _intact(blobs: BlobStore, sha256: str | None) -> Path | None:
+    """Where a blob lies, None where it is gone or was altered."""
+    if sha256 is None:
+        return None
     try:
-        blobs.read(test)
+        blobs.read(sha256)
     except DataError:
         return None
-    return resolve(name, suite, items=_Stored(blobs.path(test)), train=_Stored(run.path / "data" / "train.jsonl"))
+    return blobs.path(sha256)
