@@ -23,7 +23,8 @@ class Point:
     `label` is short, stable, unique in its experiment and safe as a folder name. `coordinates` holds the value of each
     swept key in axis order; `overrides` are the ordered Hydra override strings that make this run out of the file.
     `config` is the validated experiment as plain data: every value written out, in the schema's order, texts read, no
-    sweep. `hydra_config` is what Hydra composed, unresolved, without sweep.
+    sweep. `hydra_config` is what Hydra composed, unresolved, without sweep. `defaults` names the files it was merged
+    from as `ConfigFile` does; later ones win.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Point:
     config: dict[str, Any]
     hydra_config: dict[str, Any]
     experiment: Experiment
+    defaults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Load an experiment: compose, expand, check; all problems at once, each with its place."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
 from ftspec.compose.session import Session, opened, scan_problems
 from ftspec.compose.shape import ROOT, keys_of, shape_of
-from ftspec.compose.sites import COMMAND_LINE
+from ftspec.compose.sites import COMMAND_LINE, merged_files
 from ftspec.compose.sources import Snapshot
 from ftspec.compose.sweeping import Planned, Sweeping
 from ftspec.spec.errors import Problem
@@ -270,6 +271,7 @@ class Loading:
         for path, problem in advice(experiment, sweeping.columns):
             self.findings.warn(path, problem)
         made = []
+        merged = functools.cache(lambda groups: tuple(file.shown for file, _ in merged_files(self.session, groups)))
         for name, point in zip(labels, points, strict=True):
             assert point.run is not None
             assert point.experiment is not None
@@ -282,6 +284,7 @@ class Loading:
                     config=plain(one),
                     hydra_config=point.run.unresolved,
                     experiment=one,
+                    defaults=merged(self._groups(point.planned)),
                 )
             )
         return Composed(

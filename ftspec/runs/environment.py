@@ -108,6 +108,15 @@ def dirty_patch(root: Path) -> tuple[str, bool] | None:
     return (data[:PATCH_BYTES].decode("utf-8", "ignore") if cut else clean), cut
 
 
+def blob_oid(content: bytes, commit: str) -> str:
+    """Return the id that git gives these bytes, before filters, in the object format of the repository of `commit`.
+
+    sha1 or sha256 over `blob SIZE NUL bytes` (git-hash-object(1), gitformat-hash-function-transition(5)).
+    """
+    algorithm = "sha256" if len(commit) == 64 else "sha1"
+    return hashlib.new(algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def git_state(root: Path) -> dict[str, Any]:
     """Return commit and whether the tree is dirty; `run` needs no git, so its absence is recorded, not refused."""
     commit = _git(root, "rev-parse", "--verify", "HEAD")

@@ -9,11 +9,11 @@ from ftspec.compose import Project, builtin_conf
 from ftspec.data.read_back import prove_files
 from ftspec.evals.suites import ResolvedSuite
 from ftspec.runs.directory import SCHEMA, NewRun, RunDirectory, create_run
-from ftspec.runs.environment import dirty_patch
+from ftspec.runs.environment import blob_oid, dirty_patch
 from ftspec.spec.digests import short
 from ftspec.spec.errors import DataError, StorageError
 from ftspec.storage import BlobStore, FileLock
-from ftspec.workflows.elsewhere import git_facts
+from ftspec.workflows.elsewhere import BUILT_IN, git_facts
 from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.prepared import facts_of, mask_facts
 
@@ -31,7 +31,7 @@ def record_runs(plan: Plan) -> dict[str, RunDirectory]:
         return directories
     blobs = BlobStore(plan.project.store)
     git = _git_facts(plan.project, blobs)
-    files = _stored_files(plan, blobs)
+    files = _stored_files(plan, blobs, git.get("commit"))
     for suite in {id(suite.suite): suite.suite for run in missing for suite in run.suites}.values():
         keep_items(plan.project, suite, blobs)
     lock = FileLock(plan.project.store / "locks" / "create.lock")
@@ -55,14 +55,20 @@ def _git_facts(project: Project, blobs: BlobStore) -> dict[str, Any]:
     return facts | {"patch": blobs.put_bytes(patch[0].encode()), "patch_cut": patch[1]}
 
 
-def _stored_files(plan: Plan, blobs: BlobStore) -> list[dict[str, str]]:
-    """Keep the bytes of every configuration and text file, so that a run explains itself without the repository."""
+def _stored_files(plan: Plan, blobs: BlobStore, commit: str | None) -> list[dict[str, str]]:
+    """Keep the bytes of every configuration and text file, so that a run explains itself without the repository.
+
+    In a repository each of the project's own files also has its blob id there.
+    """
     files = []
     for file in plan.composed.files:
         stored = blobs.put_file(_source_path(plan, file.path))
         if stored != file.sha256:
             raise DataError("file_changed", "this file changed while the experiment was composed", file=file.path)
-        files.append({"path": file.path, "sha256": stored})
+        known = {"path": file.path, "sha256": stored}
+        if commit is not None and not file.path.startswith(BUILT_IN):
+            known["oid"] = blob_oid(blobs.read(stored), commit)
+        files.append(known)
     return files
 
 
@@ -81,7 +87,7 @@ def keep_items(project: Project, suite: ResolvedSuite, blobs: BlobStore) -> None
 
 def _source_path(plan: Plan, path: str) -> Path:
     """Return where a composed file lies: `conf:` names a built-in block, everything else is relative to the project."""
-    builtin = path.removeprefix("conf:")
+    builtin = path.removeprefix(BUILT_IN)
     return plan.project.root / path if builtin == path else builtin_conf() / builtin
 
 
@@ -126,6 +132,7 @@ def _new_run(plan: Plan, run: PlannedRun, blobs: BlobStore, git: dict[str, Any],
             for file in dict.fromkeys(suite.suite.file for suite in run.suites)
             if file is not None
         ],
+        "defaults": list(run.point.defaults),
         "configs": files,
         "git": git,
     }

@@ -128,7 +128,7 @@ def build(root: Path, n: int = 60, experiment: str = EXPERIMENT, name: str = "de
     return Demo(root)
 
 
-def git(root: Path, *arguments: str) -> str:
+def run_git(root: Path, *arguments: str) -> str:
     """Run git as somebody."""
     who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "init.defaultBranch=main"]
     done = subprocess.run(["git", *who, *arguments], cwd=root, capture_output=True, text=True, check=True)
@@ -136,17 +136,23 @@ def git(root: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def git() -> Callable[..., str]:
+    """Run git in a folder as somebody; return what it wrote."""
+    return run_git
+
+
+@pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A sweep of two, trained, scored and committed with its lock in a git repository. Tests work on copies of it."""
     demo = build(tmp_path_factory.mktemp("swept") / "project")
     (demo.root / ".gitignore").write_text("/runs/\n")
-    git(demo.root, "init", "-q")
-    git(demo.root, "add", "-A")
-    git(demo.root, "commit", "-qm", "an experiment")
+    run_git(demo.root, "init", "-q")
+    run_git(demo.root, "add", "-A")
+    run_git(demo.root, "commit", "-qm", "an experiment")
     done = demo.ftspec("run", "demo")
     assert done.returncode == 0, done.stderr
-    git(demo.root, "add", "-A")
-    git(demo.root, "commit", "-qm", "its lock and results")
+    run_git(demo.root, "add", "-A")
+    run_git(demo.root, "commit", "-qm", "its lock and results")
     return demo
 
 
