@@ -217,6 +217,16 @@ def shapes_at(path: Sequence[str | int], root: Shape = ROOT) -> list[Shape]:
     return found
 
 
+def is_default(path: Sequence[str | int], value: Any) -> bool:
+    """Tell whether a value is what the schema fills in where a file leaves this key out."""
+    if not path:
+        return False
+    *parent, name = path
+    models = [model for shape in shapes_at(parent) for model in shape.models]
+    keys = [key for model in models if (key := keys_of(model).get(str(name))) is not None]
+    return bool(keys) and all(not key.required and key.default == value for key in keys)
+
+
 def known_keys(path: Sequence[str | int], root: Shape = ROOT) -> list[str]:
     """Return the keys that the schema knows below a path."""
     return [name for shape in shapes_at(path, root) for model in shape.models for name in keys_of(model)]

@@ -114,6 +114,8 @@ def headline(changes: Changes, quote: Quote = str) -> str:
         parts.append(f"{elsewhere}{plural(len(training), 'run')} to train ({price(training)})")
     elif not broken or changes.runs:
         parts.append(f"{elsewhere}nothing to train")
+    if reused := sum(run.reused for run in changes.runs):
+        parts[-1] += f", {reused:,} reused"
     if changes.runs:
         parts.append(counts(changes))
     changed = {suite.suite for suite in changes.suites if suite.kind == "changed"}
@@ -363,16 +365,24 @@ def why(run: Run, quote: Quote = str, paths: Sequence[str] = ()) -> str:
     reasons = listed(named, 6)
     evals = sum(reason.startswith("eval ") for reason in run.reasons)
     also = f", and score again ({plural(evals, 'suite')} changed)" if evals else ""
-    same = f"; {quote(run.same_training)} trains the same, so it costs nothing" if run.same_training else ""
+    done = _done(run, quote)
+    todo = f"nothing to train, {done}: " if done else "train again: "
     verdicts = "; comparisons are made anew from stored scores, without a call" if run.verdicts else ""
     return {
-        "new": f"new: to be trained{same}",
+        "new": f"new: nothing to train, {done}" if done else "new: to be trained",
         "removed": "removed: no longer planned",
-        "retrain": f"train again: {reasons} changed{also}{same}",
+        "retrain": f"{todo}{reasons} changed{also}",
         "re-score": f"score again, no training: {plural(evals, 'suite')} changed",
         "metadata": f"nothing to do: {reasons} changed, which changes neither weights nor answers{verdicts}",
         "renamed": f"renamed, same training{also}",
     }[run.kind]
+
+
+def _done(run: Run, quote: Quote) -> str:
+    """Return why a run that needs a training needs no new one; empty where it does."""
+    same = f"{quote(run.same_training)} trains the same" if run.same_training else ""
+    where = {"runs": "its model lies in runs/", "results": "its results are committed"}.get(run.trained, "")
+    return ", ".join(part for part in (same, where) if part)
 
 
 def score_missing(known: Known, kind: str | None) -> str:

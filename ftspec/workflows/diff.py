@@ -62,14 +62,16 @@ def diff(project: Project, base: str | None, head: str | None, options: Options 
     # Gates are those of the base's tip: where a change parted from it is for its author to choose.
     judge = before if tip == one else repository.only(tip, gates.PATH)
     with repository.blobs() as blobs, tempfile.TemporaryDirectory(prefix="ftspec-diff-") as private:
-        found = _compared(before, after, blobs, Path(private), options)
+        found = _compared(before, after, blobs, Path(private), options, project.runs)
         return _judged(found, judge, blobs)
 
 
-def _compared(before: Revision, after: Revision, blobs: Blobs, private: Path, options: Options) -> Changes:
+def _compared(before: Revision, after: Revision, blobs: Blobs, private: Path, options: Options, runs: Path) -> Changes:
     if before.tree and before.tree == after.tree:
         return _empty(_job(before, after, options, untouched=len(set(_experiments(after)))))
     job = _prepare(before, after, blobs, private, options)
+    if not options.untrusted:  # a pull request of a fork may bring run directories of its own
+        job = msgspec.structs.replace(job, runs=str(runs))
     return msgspec.structs.replace(_run(job, private), beside=tuple(_beside(before, after, blobs)))
 
 

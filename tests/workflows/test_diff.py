@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ftspec.report import words
 from ftspec.spec.errors import DataError, UsageError
 from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.changes import Changes, read_changes, to_json
@@ -180,6 +182,51 @@ def test_a_training_is_paid_for_once(repo: Any) -> None:
         ("copy2/epochs=2", "copy/epochs=2"),
     ]
     assert len(found.to_train) == 2
+
+
+def test_what_is_trained_is_reused_and_gates_count_it_still(sweep: Any) -> None:
+    """After `run` and a commit nothing is left to do; a change that only says so is not believed by a gate."""
+    from ftspec.compose import Project
+    from ftspec.workflows.diff import Options, diff
+
+    def review(**options: Any) -> Changes:
+        return diff(Project(sweep.root), "HEAD~1", None, Options(exact=True, **options))
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], cwd=sweep.root, check=True)
+
+    git("rm", "-q", "-r", "experiments")
+    (sweep.root / ".ftspec").mkdir()
+    (sweep.root / ".ftspec" / "policy.yaml").write_text("max_runs: 1\n")
+    git("add", "-A")
+    git("commit", "-qm", "before")
+    git("checkout", "-q", "HEAD~1", "--", "experiments")
+    git("commit", "-qm", "trained")
+    for options, where in (({}, "runs"), ({"untrusted": True}, "results")):
+        found = review(**options)
+        assert [(run.kind, run.trained, run.answers) for run in found.runs] == [("new", where, 0)] * 2
+        assert not found.to_train
+        assert [gate.passed for gate in found.gates] == [False]
+        assert words.headline(found).startswith("nothing to train, 2 reused")
+    (sweep.root / "experiments" / "demo.results.json").unlink()
+    shutil.rmtree(sweep.root / "runs")
+    found = review()
+    assert [(run.trained, run.answers > 0) for run in found.runs] == [("", True)] * 2
+    assert len(found.to_train) == 2
+
+
+def test_defaults_that_come_with_a_block_are_no_change(repo: Any) -> None:
+    """Nobody wrote `zip: []`; who writes a default out is shown."""
+    text = repo.read(DEMO)
+    start, end = text.index("sweep:\n"), text.index("seed: 3")
+    repo.write({DEMO: text[:start] + text[end:]})
+    repo.commit()
+    repo.write({DEMO: text})
+    fields = {field.path for group in repo.review("HEAD").fields for field in group.fields}
+    assert fields == {"sweep.grid.hyperparameters.n_epochs"}
+    repo.replace(DEMO, "sweep:\n", "sweep:\n  max_runs: 2000\n")
+    fields = {field.path for group in repo.review("HEAD").fields for field in group.fields}
+    assert fields == {"sweep.grid.hyperparameters.n_epochs", "sweep.max_runs"}
 
 
 def test_base_is_where_the_work_parted_not_the_tip_of_main(repo: Any) -> None:

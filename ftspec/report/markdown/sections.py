@@ -121,7 +121,7 @@ def runs(changes: Changes, most: int, *, unchanged: bool) -> Iterator[str]:
 def _run_groups(changes: Changes) -> Iterator[list[Run]]:
     def key(run: Run) -> tuple[object, ...]:
         sizes = (run.rows_old, run.rows_new, run.learned_old, run.learned_new)
-        return run.experiment, run.kind, run.reasons, run.same_training is None, sizes
+        return run.experiment, run.kind, run.reasons, run.reused, run.trained, sizes
 
     for _, group in groupby(sorted(changes.runs, key=lambda run: run.experiment), key):
         yield list(group)
@@ -132,7 +132,7 @@ def _run_row(runs: list[Run], paths: list[str]) -> str:
     names = words.listed([code(run.label, 60) for run in runs], 6)
     before = [code(run.old_name) for run in runs if run.old_name]
     was = f" (was {words.listed(before, 3)})" if before else ""
-    prices = [[run.usd_old for run in runs], [0.0 if run.same_training else run.usd_new for run in runs]]
+    prices = [[run.usd_old for run in runs], [0.0 if run.reused else run.usd_new for run in runs]]
     old, new = (None if any(p is None for p in side) else sum(p for p in side if p is not None) for side in prices)
     answers = sum(run.answers for run in runs)
     free = all(run.usd_answers == 0 for run in runs)

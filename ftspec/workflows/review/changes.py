@@ -52,7 +52,8 @@ class FieldGroup(Shape, frozen=True):
 class Run(Shape, frozen=True):
     """One run that is not unchanged. `reasons` name what made it so; sizes and prices are those of the training.
 
-    `same_training` names the run that trains the same already: this one costs nothing more. `answers` are asked to
+    `same_training` names the run that trains the same already: this one costs nothing more. `trained` says where the
+    training is finished: `runs` here, or the `results` that the change commits. `answers` are still to be asked to
     score the run by its new and changed suites, for `usd_answers`; null is unknown, never nothing.
     """
 
@@ -73,6 +74,12 @@ class Run(Shape, frozen=True):
     same_training: str | None = None
     answers: int = 0
     usd_answers: float | None = None
+    trained: Literal["", "runs", "results"] = ""
+
+    @property
+    def reused(self) -> bool:
+        """Whether it needs a training, and there is one."""
+        return self.kind in ("new", "retrain") and (self.same_training is not None or self.trained != "")
 
 
 class Totals(Shape, frozen=True):
@@ -326,9 +333,14 @@ class Changes(Shape, frozen=True):
         return tuple(run for run in self.runs if run.kind in kinds)
 
     @property
-    def to_train(self) -> tuple[Run, ...]:
-        """Runs that must be trained; one training of several runs counts once."""
+    def trainings(self) -> tuple[Run, ...]:
+        """Runs whose trainings the change asks for, done or not; one training of several runs counts once."""
         return tuple(run for run in self.of_kind("new", "retrain") if run.same_training is None)
+
+    @property
+    def to_train(self) -> tuple[Run, ...]:
+        """Those of them that are still to be trained."""
+        return tuple(run for run in self.trainings if not run.trained)
 
     @property
     def usd(self) -> float | None:

@@ -19,6 +19,7 @@ from ftspec.workflows.plan import draft_plan
 from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.datadiff import data_changes
 from ftspec.workflows.review.evaldiff import moved_baselines, overlaps, suite_changes
+from ftspec.workflows.review.existing import existing
 from ftspec.workflows.review.known import known_scores
 from ftspec.workflows.review.locked import lock_state, of_lock
 from ftspec.workflows.review.pairing import Paired, describe_all, field_groups, pair, sweep_fields
@@ -36,7 +37,7 @@ class JobSide(shapes.Shape, frozen=True):
 
 
 class Job(shapes.Shape, frozen=True):
-    """What is to be compared; `kept` are files of the head that the base holds alike."""
+    """What is to be compared. `kept` are files of the head that the base holds alike; finished runs lie in `runs`."""
 
     base: JobSide
     head: JobSide
@@ -48,6 +49,7 @@ class Job(shapes.Shape, frozen=True):
     untrusted: bool
     limits: str
     kept: tuple[str, ...] = ()
+    runs: str = ""
 
 
 @dataclass
@@ -69,6 +71,7 @@ def compare(job: Job) -> shapes.Changes:
     new = [run for e in head.experiments.values() for run in e.runs]
     paired = pair(old, new)
     places = _places(job.names, closures)
+    there = existing(Path(job.head.folder), job.names, Path(job.runs) if job.runs else None)
     return shapes.Changes(
         schema=shapes.SCHEMA,
         ftspec=own_version(),
@@ -79,20 +82,20 @@ def compare(job: Job) -> shapes.Changes:
         limits=job.limits,
         untouched=job.untouched,
         experiments=tuple(_experiments(job, base, head, paired)),
-        runs=tuple(describe_all(paired, _trained_elsewhere(job))),
+        runs=tuple(describe_all(paired, _trained_elsewhere(job), there)),
         fields=(
             *field_groups(paired, places, job.show_text),
             *sweep_fields(base.experiments, head.experiments, paired, places, job.show_text),
         ),
         data=tuple(data_changes(paired, job.show_text, frozenset(job.kept))),
-        suites=tuple(suite_changes(paired, base.experiments)),
+        suites=tuple(suite_changes(paired, base.experiments, there)),
         overlaps=tuple(overlaps(paired, base.experiments)),
         known=tuple(known_scores(Path(job.base.folder), Path(job.head.folder), paired)),
         notices=(
             *job.notices,
             *dict.fromkeys(note for e in head.experiments.values() for note in e.notes),
         ),
-        baselines=tuple(moved_baselines(paired, base.experiments)),
+        baselines=tuple(moved_baselines(paired, base.experiments, there)),
         troubles=(*base.troubles, *head.troubles, *_new_warnings(base, head)),
         gates=(),
         prices_as_of=_prices_as_of(head),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ftspec.workflows.review.changes import Baseline, Overlap, Suite
+from ftspec.workflows.review.existing import Existing
 from ftspec.workflows.review.pairing import Paired, is_free
 from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide, Turn, item_turns, train_turns
 
@@ -17,7 +18,7 @@ _CAUSES = {
 }
 
 
-def suite_changes(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) -> list[Suite]:
+def suite_changes(paired: Iterable[Paired], base: Mapping[str, ExperimentSide], there: Existing) -> list[Suite]:
     """Return every suite whose digest is new, gone or another one, once per distinct change.
 
     A run that is new in an old experiment is held against that experiment: else new coordinates for every run would
@@ -35,10 +36,12 @@ def suite_changes(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) 
                 continue
             key = (found.one.experiment, name, one.digest if one else "", other.digest if other else "")
             grouped.setdefault(key, (one, other, []))[2].append(found)
-    return [_suite(key[0], key[1], *entry) for key, entry in grouped.items()]
+    return [_suite(key[0], key[1], *entry, there) for key, entry in grouped.items()]
 
 
-def moved_baselines(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]) -> Iterator[Baseline]:
+def moved_baselines(
+    paired: Iterable[Paired], base: Mapping[str, ExperimentSide], there: Existing
+) -> Iterator[Baseline]:
     """Yield the arms that ask another base model than before, of suites that did not change."""
     told = set()
     for found in paired:
@@ -59,7 +62,7 @@ def moved_baselines(paired: Iterable[Paired], base: Mapping[str, ExperimentSide]
                 arms=tuple(arms),
                 old=_base_model(before),
                 new=model,
-                answers=suite.n_items * suite.samples * len(arms),
+                answers=suite.n_items * suite.samples * sum(not there.answered(new, suite, arm) for arm in arms),
                 usd=0.0 if is_free(new) else None,
             )
 
@@ -94,12 +97,20 @@ def _before(found: Paired, base: Mapping[str, ExperimentSide]) -> RunSide | None
     return max(experiment.distinct, key=alike)
 
 
-def _suite(experiment: str, name: str, old: SuiteSide | None, new: SuiteSide | None, found: list[Paired]) -> Suite:
+def _suite(
+    experiment: str,
+    name: str,
+    old: SuiteSide | None,
+    new: SuiteSide | None,
+    found: list[Paired],
+    there: Existing,
+) -> Suite:
     added, removed, edited = _items(old, new) if old and new else (0, 0, 0)
     baselines = new.baselines if new else ()
-    answers = (new.n_items * new.samples * len(_asked(new))) if new else 0
     kind = "changed" if old and new else "new" if new else "removed"
     one = found[0].one
+    asked = [arm for arm in _asked(new) if not there.answered(one, new, arm)] if new else []
+    answers = new.n_items * new.samples * len(asked) if new else 0
     return Suite(
         experiment=experiment,
         suite=name,

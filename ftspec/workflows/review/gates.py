@@ -7,7 +7,7 @@ from typing import Any
 
 from ftspec.spec.errors import Problem, SpecError
 from ftspec.spec.policy import Policy
-from ftspec.workflows.review.changes import Changes, Gate
+from ftspec.workflows.review.changes import Changes, Gate, total
 
 PATH = ".ftspec/policy.yaml"
 
@@ -72,7 +72,7 @@ def _gates(policy: Policy, changes: Changes) -> Iterator[Gate]:
     if policy.max_usd is not None:
         yield _max_usd(policy, changes)
     if policy.max_runs is not None:
-        count = len(changes.to_train)
+        count = len(changes.trainings)
         yield Gate(
             name="max_runs", passed=count <= policy.max_runs, detail=f"{count} runs to train of {policy.max_runs}"
         )
@@ -124,9 +124,9 @@ def _gate(name: str, bad: list[str], good: str) -> Gate:
 
 def _max_usd(policy: Policy, changes: Changes) -> Gate:
     assert policy.max_usd is not None
-    usd = changes.usd
+    usd = total(run.usd_new for run in changes.trainings)
     if usd is None:
-        known = sum(run.usd_new or 0 for run in changes.to_train)
+        known = sum(run.usd_new or 0 for run in changes.trainings)
         passed = policy.accept_unknown and known <= policy.max_usd
         return Gate(name="max_usd", passed=passed, detail=f"a price is unknown; the limit is ${policy.max_usd:,.2f}")
     return Gate(name="max_usd", passed=usd <= policy.max_usd, detail=f"${usd:,.2f} of ${policy.max_usd:,.2f}")
@@ -139,7 +139,7 @@ def _required(policy: Policy, changes: Changes) -> Gate:
 
 
 def _allowed(policy: Policy, changes: Changes) -> Iterator[Gate]:
-    training = {run.experiment for run in changes.to_train}
+    training = {run.experiment for run in changes.trainings}
     looked: tuple[tuple[str, list[str] | None, Callable[[str], bool]], ...] = (
         ("providers", policy.providers, lambda value: any(fnmatchcase(value, p) for p in policy.providers or ())),
         ("models", policy.models, lambda value: any(fnmatchcase(value, p) for p in policy.models or ())),

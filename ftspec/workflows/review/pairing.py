@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftspec.compose.shape import is_default
 from ftspec.workflows.review.changes import Field, FieldGroup, Kind, Run
+from ftspec.workflows.review.existing import Existing
 from ftspec.workflows.review.places import Places
 from ftspec.workflows.sides import ExperimentSide, RunSide, SuiteSide
 
@@ -76,7 +78,7 @@ def kind_of(old: RunSide, new: RunSide) -> Kind | None:
     return "metadata" if old.config != new.config else None
 
 
-def describe_all(paired: Sequence[Paired], elsewhere: Mapping[str, str]) -> Iterator[Run]:
+def describe_all(paired: Sequence[Paired], elsewhere: Mapping[str, str], there: Existing) -> Iterator[Run]:
     """Yield the changed runs as they stand in plan.json. A training is paid for once, and not where there is one:
     in the base revision, or `elsewhere` (train digest to the name of a run of an experiment that was not composed).
     """
@@ -85,15 +87,15 @@ def describe_all(paired: Sequence[Paired], elsewhere: Mapping[str, str]) -> Iter
         if found.kind is None:
             continue
         same = trained.get(found.new.train) if found.new is not None and found.kind in ("new", "retrain") else None
-        yield _describe(found, same)
+        yield _describe(found, same, there)
         if found.new is not None:
             trained.setdefault(found.new.train, found.new.name)
 
 
-def _describe(found: Paired, same_training: str | None) -> Run:
+def _describe(found: Paired, same_training: str | None, there: Existing) -> Run:
     assert found.kind is not None
     old, new = found.old, found.new
-    answers = _answers(found)
+    answers = _answers(found, there)
     return Run(
         experiment=found.one.experiment,
         label=found.one.label,
@@ -112,18 +114,20 @@ def _describe(found: Paired, same_training: str | None) -> Run:
         same_training=same_training,
         answers=answers,
         usd_answers=0.0 if not answers or (new is not None and is_free(new)) else None,
+        trained=there.trained(new.train) if new is not None and found.kind in ("new", "retrain") else "",
     )
 
 
-def _answers(found: Paired) -> int:
+def _answers(found: Paired, there: Existing) -> int:
     """Return how many answers scoring the run asks for: those of suites that are not scored under their digest."""
-    if found.new is None:
+    new = found.new
+    if new is None:
         return 0
     known: Mapping[str, SuiteSide] = {}
-    if found.old is not None and found.old.train == found.new.train:
+    if found.old is not None and found.old.train == new.train:
         known = found.old.suites
-    wanted = (s for name, s in found.new.suites.items() if name not in known or known[name].digest != s.digest)
-    return sum(suite.n_items * suite.samples * suite.trained_arms for suite in wanted)
+    wanted = (s for name, s in new.suites.items() if name not in known or known[name].digest != s.digest)
+    return sum(s.n_items * s.samples * s.trained_arms for s in wanted if not there.scored(new, s))
 
 
 def is_free(run: RunSide) -> bool:
@@ -212,6 +216,7 @@ def field_groups(
         if found.kind in (None, "new", "removed") or found.old is None or found.new is None:
             continue
         changes = list(differences(found.old.config, found.new.config))
+        changes = [change for change in changes if _said(change, places.get(found.one.experiment))]
         if changes:
             key = found.one.experiment + repr(changes)
             grouped.setdefault(key, ([], changes, found))[0].append(found.one.label)
@@ -239,9 +244,19 @@ def sweep_fields(
             if found.old is not None and found.new is not None:
                 told |= {repr(change) for change in differences(found.old.config, found.new.config)}
         changes = [c for c in differences(base[name].config, head[name].config) if repr(c) not in told]
+        changes = [change for change in changes if _said(change, places.get(name))]
         if runs and changes:
             fields = tuple(_field(change, places.get(name), show_text) for change in changes)
             yield FieldGroup(experiment=name, runs=runs, fields=fields)
+
+
+def _said(change: tuple[Path, Any, Any], places: tuple[Places, Places] | None) -> bool:
+    """Tell whether somebody wrote a change: a default that came, or went, with the block around it was not."""
+    path, old, new = change
+    if old is not MISSING and new is not MISSING:
+        return True
+    side = places[old is MISSING] if places is not None else None
+    return not is_default(path, old if new is MISSING else new) or (side is not None and side.writes(path))
 
 
 def _field(change: tuple[Path, Any, Any], places: tuple[Places, Places] | None, show_text: bool) -> Field:

@@ -30,6 +30,10 @@ class Places:
             return f"{file}:{node.line}"
         return ""
 
+    def writes(self, path: Path) -> bool:
+        """Tell whether a file names this very value, rather than a key above it."""
+        return any(depth == len(path) for depth, *_ in self._found(path))
+
     def _found(self, path: Path) -> list[tuple[int, str, Node, Node | None]]:
         found: list[tuple[int, str, Node, Node | None]] = []
         for file, group, document in self.closure.documents:
