@@ -42,7 +42,7 @@ check: $(VENV)/.developed ## format, lint, types and the fast tests
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 bench: $(VENV)/.developed ## the figures of docs/figures.md, measured on this machine
-	for bench in bench/p*.py; do $(BIN)/python $$bench || exit 1; done
+	missed=0; for bench in bench/p*.py; do $(BIN)/python $$bench || missed=1; done; exit $$missed
 
 base: $(VENV)/.installed ## rebuild the pretrained base and compare it with the shipped one (20 CPU-minutes)
 	$(BIN)/python -m ftspec.engine.pretrain --out build/base --check ftspec/engine/bases/ftspec-tiny-1

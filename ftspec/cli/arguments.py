@@ -1,6 +1,5 @@
 """What all verbs share on the command line: the experiment, Hydra overrides, `--json`, and where they are looked up."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -127,5 +126,7 @@ def _in_some(problem: Problem, names: Sequence[str], targets: int) -> Problem:
 
 def echo_json(value: Any) -> None:
     """Write a value as indented JSON; what could drive a terminal or turn a line around is escaped, as JSON may."""
+    import json
+
     text = json.dumps(value, ensure_ascii=False, indent=2)
     click.echo(_HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))

@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Print the table."""
     from ftspec.report.runs import list_lines
-    from ftspec.workflows.look import SCHEMA, Wanted, list_runs
+    from ftspec.workflows.listing import SCHEMA, Wanted, list_runs
 
     project = current_project()
     runs = list_runs(project.runs, Wanted(experiment, label, status, where, sort, limit))

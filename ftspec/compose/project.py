@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePath
 
 from ftspec.spec.errors import FtspecError, UsageError
@@ -105,6 +104,8 @@ class Project:
                 f"no experiment {text!r}: {self.experiments} holds none",
                 fix="start one with `ftspec init` or `ftspec new`",
             )
+        from difflib import get_close_matches
+
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")

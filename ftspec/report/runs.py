@@ -1,19 +1,22 @@
 """Runs on disk for a terminal: the table of `ls`, the page of `show`."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ftspec.report.problems import visible
 from ftspec.report.style import columns, duration, interval, paint, sparkline, usd
-from ftspec.runs.summary import Score, Summary
-from ftspec.workflows.look import ShownRun
+from ftspec.runs.summary import Summary
+
+if TYPE_CHECKING:
+    from ftspec.workflows.look import ShownRun
 
 _STATUS = {"trained": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red", "running": "cyan"}
 
 
 def list_lines(runs: Sequence[Summary], *, colour: bool) -> Iterator[str]:
     """Yield the table: one row a run, with the primary metric of each suite."""
-    scores = [{score.suite: score for score in run.scores} for run in runs]
-    suites = sorted({suite for found in scores for suite in found})
+    scores = [{score.suite: interval(score.value, score.low, score.high) for score in run.scores} for run in runs]
+    suites = sorted(set().union(*scores))
     head = ["experiment", "run", "status", "valid loss", *suites, "time", "digest"]
     words = {status: paint(status, _STATUS[status], colour) for status in _STATUS}
     names = {name: visible(name) for name in {run.experiment for run in runs}}
@@ -22,22 +25,18 @@ def list_lines(runs: Sequence[Summary], *, colour: bool) -> Iterator[str]:
         [visible(run.label) for run in runs],
         [words.get(run.status, run.status) for run in runs],
         ["-" if run.valid_loss is None else f"{run.valid_loss:.3f}" for run in runs],
-        *([_score(found.get(suite)) for found in scores] for suite in suites),
+        *([found.get(suite, "-") for found in scores] for suite in suites),
         ["-" if run.seconds is None else duration(run.seconds) for run in runs],
         [run.train[7:19] or "-" for run in runs],
     )
-    rows = [[paint(cell, "dim", colour) for cell in head], *map(list, zip(*cells, strict=True))]
+    rows = [[paint(cell, "dim", colour) for cell in head], *zip(*cells, strict=True)]
     yield from columns(rows, right=frozenset({3}), gap="  ")
     for run in runs:
         if run.problem:
             yield paint(f"{visible(run.folder)}: {visible(run.problem)}", "red", colour)
 
 
-def _score(score: Score | None) -> str:
-    return "-" if score is None else interval(score.value, score.low, score.high)
-
-
-def show_lines(shown: ShownRun, *, colour: bool) -> Iterator[str]:
+def show_lines(shown: "ShownRun", *, colour: bool) -> Iterator[str]:
     """Yield one run: what it was, its data, its attempts, its scores."""
     run, facts = shown.listed, shown.facts
 

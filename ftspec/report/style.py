@@ -1,5 +1,6 @@
 """Colours, numbers and columns for terminals."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from operator import add
 
@@ -70,20 +71,23 @@ def sparkline(values: list[float], width: int = 12) -> str:
     return "".join(_BARS[round((value - low) / (high - low) * 7) if high > low else 0] for value in shown)
 
 
-def columns(rows: list[list[str]], *, right: frozenset[int] = frozenset(), gap: str = "   ") -> list[str]:
+def columns(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(), gap: str = "   ") -> list[str]:
     """Align rows into columns; those in `right` are flush right. Widths leave ANSI codes out."""
     if not rows:
         return []
-    padded = []
+    padded: list[Sequence[str]] = []
+    places = []  # one `%10s` or `%-10s` a column: tables of ten thousand rows are made by one call a row
     for i, column in enumerate(zip_longest(*rows, fillvalue="")):
-        if any("\x1b" in cell for cell in column):
+        if "\x1b" in "".join(column):
             sizes = list(map(_width, column))
             spaces = [" " * (max(sizes) - size) for size in sizes]
             padded.append(list(map(add, spaces, column) if i in right else map(add, column, spaces)))
+            places.append("%s")
         else:
-            width = max(map(len, column))
-            padded.append([cell.rjust(width) for cell in column] if i in right else [c.ljust(width) for c in column])
-    return [gap.join(cells).rstrip() for cells in zip(*padded, strict=True)]
+            padded.append(column)
+            places.append(f"%{'' if i in right else '-'}{max(map(len, column))}s")
+    line = gap.replace("%", "%%").join(places)
+    return [(line % cells).rstrip() for cells in zip(*padded, strict=True)]
 
 
 def _width(text: str) -> int:

@@ -6,30 +6,34 @@ its `evals/` are those it was read under. Deleting the file changes no output; a
 costs time.
 """
 
-import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
-from ftspec.runs.directory import RunDirectory
-from ftspec.runs.summary import Score, Summary, summarize
+import msgspec
+
+from ftspec.runs.summary import Summary
 from ftspec.spec.errors import DataError
 
 NAME = ".index.sqlite"
-_SCHEMA = 2
-# A row is a JSON list of Summary's fields from `label` to `scores`, scores as lists of Score's fields.
-_TABLE = "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)"
-_FIELDS = slice(Summary._fields.index("label"), Summary._fields.index("scores") + 1)
+_SCHEMA = 3
+# `changed` and `scored` are the times of the run's folder and of its `evals/` in ns, `row` is a Summary as MessagePack.
+_TABLE = """
+CREATE TABLE IF NOT EXISTS runs (
+    folder TEXT PRIMARY KEY, changed INTEGER NOT NULL, scored INTEGER NOT NULL, row BLOB NOT NULL)
+"""
 _BUSY_SECONDS = 0.25
 
 # A folder that changed less than this long before it was read may change again within the same tick of its clock.
 _TICK_NS = 2_000_000_000
 
-Row = tuple[str, str]  # stamp, JSON
+Stamp = tuple[int, int]
+Row = tuple[Stamp, bytes]
+
+_decode = msgspec.msgpack.Decoder(list[Summary]).decode
 
 
 def summaries(runs: Path) -> list[Summary]:
@@ -41,22 +45,21 @@ def summaries(runs: Path) -> list[Summary]:
 
 
 def _summaries(runs: Path, known: Mapping[str, Row]) -> list[Summary]:
-    believed: dict[str, str] = {}
+    believed: dict[str, bytes] = {}
     fresh: list[Summary] = []
-    kept: dict[str, tuple[str, Summary]] = {}
+    kept: dict[str, Row] = {}
     for folder in _run_folders(runs, fresh):
         row = known.get(folder)
-        if row is not None and row[0] == _stamp(runs, folder):
+        if row is not None and row[0] == _stamp(f"{runs}/{folder}"):
             believed[folder] = row[1]
-        elif (run := runs / folder / "run.json").is_file():
-            now, stamp = time.time_ns(), _stamp(runs, folder)
-            summary = summarize(RunDirectory(run.parent))
+        elif (runs / folder / "run.json").is_file():
+            summary, lasting = _look(runs, folder)
             fresh.append(summary)
-            if summary.closed and _settled(stamp, now) and folder.isprintable():
-                kept[folder] = stamp, summary
+            if lasting is not None:
+                kept[folder] = lasting
     try:
-        rows = list(map(_decoded, believed, json.loads(f"[{','.join(believed.values())}]")))
-    except (ValueError, TypeError, KeyError):  # someone wrote into the index: the folders are the truth
+        rows = _joined(believed.values())
+    except (msgspec.MsgspecError, TypeError):  # someone wrote into the index: the folders are the truth
         return _summaries(runs, {})
     gone = known.keys() - believed.keys() - kept.keys()
     if kept or gone:
@@ -64,6 +67,33 @@ def _summaries(runs: Path, known: Mapping[str, Row]) -> list[Summary]:
     if not fresh:
         return rows
     return sorted([*rows, *fresh], key=lambda row: row.folder.split("/"))
+
+
+def _look(runs: Path, folder: str) -> tuple[Summary, Row | None]:
+    """Read one run directory; return its row, and how it is kept where it will not change."""
+    from ftspec.runs.directory import RunDirectory
+    from ftspec.runs.reading import summarize
+
+    now, stamp = time.time_ns(), _stamp(f"{runs}/{folder}")
+    summary = summarize(RunDirectory(runs / folder))
+    if summary.closed and stamp is not None and max(stamp) < now - _TICK_NS and folder.isprintable():
+        row = _encoded(summary)
+        return summary, None if row is None else (stamp, row)
+    return summary, None
+
+
+def _encoded(summary: Summary) -> bytes | None:
+    """Return a row as it is kept, or None for one that would not come back the same: run.json may hold anything."""
+    try:
+        row = msgspec.msgpack.encode(summary)
+        return row if msgspec.msgpack.encode(_joined([row])[0]) == row else None
+    except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, TypeError):
+        return None
+
+
+def _joined(rows: Collection[bytes]) -> list[Summary]:
+    """Decode kept rows in one call: a MessagePack list is its length (`dd`, four bytes) and its items."""
+    return _decode(b"".join((b"\xdd", len(rows).to_bytes(4, "big"), *rows)))
 
 
 def _run_folders(runs: Path, unreadable: list[Summary]) -> Iterator[str]:
@@ -90,23 +120,16 @@ def _names(folder: Path) -> list[str]:
         raise DataError("unreadable", f"cannot read: {error.strerror}", file=str(folder), fix=fix) from error
 
 
-def _stamp(runs: Path, folder: str) -> str:
-    """Return the change times of the two folders by which a finished run's row changes; empty where there is none."""
+def _stamp(path: str) -> Stamp | None:
+    """Return the change times of the two folders by which a finished run's row changes; None where there is none."""
     try:
-        return f"{os.stat(f'{runs}/{folder}').st_mtime_ns} {_evals_time(f'{runs}/{folder}/evals')}"
+        changed = os.stat(path).st_mtime_ns
+        try:
+            return changed, os.stat(path + "/evals").st_mtime_ns
+        except FileNotFoundError:
+            return changed, 0
     except OSError:
-        return ""
-
-
-def _evals_time(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except FileNotFoundError:
-        return 0
-
-
-def _settled(stamp: str, now: int) -> bool:
-    return bool(stamp) and max(map(int, stamp.split())) < now - _TICK_NS
+        return None
 
 
 def _read(runs: Path) -> Mapping[str, Row]:
@@ -118,18 +141,13 @@ def _read(runs: Path) -> Mapping[str, Row]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as db:
             if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
                 return {}
-            found = db.execute("SELECT folder, stamp, row FROM runs").fetchall()
+            found = db.execute("SELECT folder, changed, scored, row FROM runs").fetchall()
     except sqlite3.Error:
         return {}
-    return {folder: (stamp, row) for folder, stamp, row in found}
+    return {folder: ((changed, scored), row) for folder, changed, scored, row in found}
 
 
-def _decoded(folder: str, row: list[Any]) -> Summary:
-    scores = tuple([Score(*score) for score in row.pop()])
-    return Summary._make((folder, folder.partition("/")[0], *row, scores, "", True))  # no problem, closed
-
-
-def _write(runs: Path, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[str]) -> None:
+def _write(runs: Path, kept: Mapping[str, Row], gone: Iterable[str]) -> None:
     """Put in and take out rows in one transaction; whoever cannot leaves it to the next reader."""
     path = runs / NAME
     for _ in range(2):
@@ -144,14 +162,14 @@ def _write(runs: Path, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[s
                 path.unlink()
 
 
-def _update(db: sqlite3.Connection, kept: Mapping[str, tuple[str, Summary]], gone: Iterable[str]) -> None:
+def _update(db: sqlite3.Connection, kept: Mapping[str, Row], gone: Iterable[str]) -> None:
     db.execute("PRAGMA synchronous = OFF")  # a crash of the machine may cost the index, which is made anew
     db.execute("BEGIN IMMEDIATE")
     if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
         db.execute("DROP TABLE IF EXISTS runs")
         db.execute(f"PRAGMA user_version = {_SCHEMA}")
     db.execute(_TABLE)
-    rows = [(folder, stamp, json.dumps(summary[_FIELDS])) for folder, (stamp, summary) in kept.items()]
-    db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", rows)
+    rows = [(folder, *stamp, row) for folder, (stamp, row) in kept.items()]
+    db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
     db.executemany("DELETE FROM runs WHERE folder = ?", [(folder,) for folder in gone])
     db.execute("COMMIT")

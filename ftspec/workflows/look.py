@@ -1,98 +1,18 @@
-"""Looking at what lies in `runs/`: all runs as rows, one run whole. Needs no experiment file and composes nothing."""
+"""Looking at one run of `runs/`: everything on file about it. Needs no experiment file and composes nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ftspec.compose.labels import names
 from ftspec.runs.directory import RunDirectory, run_directories
-from ftspec.runs.index import summaries
+from ftspec.runs.reading import summarize
 from ftspec.runs.seal import is_sealed
-from ftspec.runs.summary import Summary, summarize
+from ftspec.runs.summary import Summary
 from ftspec.spec.errors import UsageError
 from ftspec.storage import read_json
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which runs `ls` shows, and in what order.
-
-    `where` holds `key=value` pairs of swept keys: whole (`hyperparameters.n_epochs=3`) or as labels have them
-    (`epochs=3`). `sort` is `newest`, `name`, `loss` (lowest first), or a suite (highest score first).
-    """
-
-    experiment: str | None = None
-    label: str | None = None
-    status: str | None = None
-    where: tuple[str, ...] = ()
-    sort: str = "newest"
-    limit: int | None = None
-
-
-def list_runs(runs: Path, wanted: Wanted = Wanted()) -> list[Summary]:
-    """Return the runs as rows; a broken one is a row that says so.
-
-    Raises UsageError for a filter or an order that means nothing here, DataError where `runs` cannot be read.
-    """
-    tests = [_test(wanted), *map(_where, wanted.where)]
-    found = [row for row in summaries(runs) if all(test(row) for test in tests)]
-    return _in_order(found, wanted.sort)[: wanted.limit]
-
-
-def _test(wanted: Wanted) -> Callable[[Summary], bool]:
-    def passes(row: Summary) -> bool:
-        return (
-            wanted.experiment in (None, row.experiment)
-            and wanted.status in (None, row.status)
-            and (wanted.label is None or fnmatchcase(row.label, wanted.label))
-        )
-
-    return passes
-
-
-def _where(pair: str) -> Callable[[Summary], bool]:
-    """Read `key=value`; a value is compared as YAML reads it, so that 0.10 finds 0.1."""
-    import yaml
-
-    key, equals, text = pair.partition("=")
-    if not equals or not key:
-        raise UsageError("bad_filter", f"--where {pair}: not KEY=VALUE", fix="such as --where epochs=3")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-
-    def passes(row: Summary) -> bool:
-        short = names(list(row.point))
-        return any(
-            found in (value, text) and (key in (known, short[known]) or known.endswith(f".{key}"))
-            for known, found in row.point.items()
-        )
-
-    return passes
-
-
-def _in_order(rows: list[Summary], sort: str) -> list[Summary]:
-    if sort == "name":
-        return rows
-    if sort == "newest":
-        return sorted(rows, key=lambda row: -(row.started or 0.0))
-    if sort == "loss":
-        return sorted(rows, key=lambda row: (row.valid_loss is None, row.valid_loss))
-    suites = {score.suite for row in rows for score in row.scores}
-    if sort not in suites and rows:
-        known = ", ".join(["newest", "name", "loss", *sorted(suites)])
-        raise UsageError("unknown_order", f"--sort {sort}: no run has a score of that suite", fix=f"one of: {known}")
-
-    def value(row: Summary) -> float:
-        found = [score.value for score in row.scores if score.suite == sort and score.value is not None]
-        return found[-1] if found else float("-inf")
-
-    return sorted(rows, key=value, reverse=True)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The index of `ls`: always equal to what the folders say, never a reason to fail."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -51,9 +52,9 @@ def age(path: Path) -> None:
         os.utime(folder, (OLD, OLD))
 
 
-def rows_on_file(runs: Path) -> dict[str, tuple[str, str]]:
+def rows_on_file(runs: Path) -> dict[str, tuple[int, int, bytes]]:
     with sqlite3.connect(runs / NAME) as db:
-        return {row[0]: row[1:] for row in db.execute("SELECT folder, stamp, row FROM runs")}
+        return {row[0]: row[1:] for row in db.execute("SELECT folder, changed, scored, row FROM runs")}
 
 
 def test_a_kept_row_is_what_the_folder_says(tmp_path: Path) -> None:
@@ -141,6 +142,18 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, content: bytes | None) -> 
     assert summaries(tmp_path) == before
     if content is not None:
         assert rows_on_file(tmp_path) == rows
+
+
+@pytest.mark.parametrize("odd", [float("nan"), 2**70, "\ud800", [1], {"a": {"b": None}}, True, 3, "text"])
+def test_what_does_not_come_back_the_same_is_read_each_time(tmp_path: Path, odd: Any) -> None:
+    path = write_run(tmp_path, 1)
+    facts = json.loads((path / "run.json").read_text()) | {"point": {"a": odd}}
+    (path / "run.json").write_text(json.dumps(facts))
+    results = path / "attempts" / "001" / "results.json"
+    results.write_text(json.dumps({"outcome": "succeeded", "valid_loss": odd, "usd": 3}))
+    age(path)
+    cold, warm = summaries(tmp_path), summaries(tmp_path)
+    assert [json.dumps(row.to_json(tmp_path)) for row in cold] == [json.dumps(row.to_json(tmp_path)) for row in warm]
 
 
 def test_another_schema_is_made_anew(tmp_path: Path) -> None:
