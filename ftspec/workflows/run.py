@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ftspec.compose import verify_with_hydra
+from ftspec.compose import Project, verify_with_hydra
 from ftspec.evals.cache import ResponseCache
 from ftspec.providers.connect import Connection, connect
 from ftspec.runs.directory import RunDirectory
@@ -96,10 +96,10 @@ async def execute(plan: Plan, options: RunOptions = RunOptions(), emit: Emit = s
     """
     started = time.monotonic()
     check_budget(plan, options)
-    shipping = _shipping(plan)
+    shipping = shipping_of(plan.project, plan)
     if plan.nothing_to_do:
         outcomes = tuple(_reused(run) for run in plan.runs)
-        await _ship(shipping, plan.name, [outcome.directory for outcome in outcomes])
+        await ship(shipping, plan.name, [outcome.directory for outcome in outcomes])
         return _report(outcomes, (0, 0), started, shipping)
     _check_folder(plan.project.runs)
     counts = plan.counts
@@ -116,16 +116,17 @@ def _report(
     return RunReport(outcomes, checked, time.monotonic() - started, unsent)
 
 
-def _shipping(plan: Plan) -> "Shipping | None":
-    """What pushes to the experiment's store, where it names one."""
+def shipping_of(project: Project, plan: Plan) -> "Shipping | None":
+    """What pushes a project's runs to the store of a plan's experiment, where it names one."""
     if (address := plan.composed.experiment.store) is None:
         return None
     from ftspec.workflows.sharing import Shipping
 
-    return Shipping(plan.project, address)
+    return Shipping(project, address)
 
 
-async def _ship(shipping: "Shipping | None", experiment: str, runs: Iterable[RunDirectory]) -> None:
+async def ship(shipping: "Shipping | None", experiment: str, runs: Iterable[RunDirectory]) -> None:
+    """Push what is sealed of an experiment's baselines and of runs; what fails is told in `shipping.problems`."""
     if shipping is not None:
         await asyncio.to_thread(shipping.baselines, experiment)
         for run in runs:
@@ -185,7 +186,7 @@ async def _execute(
         runner = Runner(plan.project, connections, emit, ResponseCache(plan.project.store / "responses.sqlite"))
         if "baselines" in only:
             await score_baselines(plan, runner)
-            await _ship(shipping, plan.name, ())
+            await ship(shipping, plan.name, ())
         if not only & {"train", "evals"}:
             return _planned(plan, directories)
         limit = plan.composed.experiment.provider.concurrency or DEFAULT_CONCURRENCY
@@ -194,7 +195,7 @@ async def _execute(
         async def guarded(run: PlannedRun) -> RunOutcome:
             async with gate:
                 done = await _do_run(run, directories[run.train_digest], runner, only)
-            await _ship(shipping, plan.name, [done.directory])
+            await ship(shipping, plan.name, [done.directory])
             return done
 
         return tuple(await asyncio.gather(*(guarded(run) for run in plan.runs)))

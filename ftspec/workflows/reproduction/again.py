@@ -5,7 +5,9 @@ import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ftspec.compose import Project
 from ftspec.evals.cache import ResponseCache
 from ftspec.providers.connect import connect
 from ftspec.providers.failures import CallFailed
@@ -18,9 +20,12 @@ from ftspec.workflows.plan import Plan
 from ftspec.workflows.record import record_runs
 from ftspec.workflows.reproduction.case import Case, ReproduceOptions, still_open
 from ftspec.workflows.reproduction.verdicts import Level, Verdict
-from ftspec.workflows.run import DEFAULT_CONCURRENCY, RunOptions, check_budget
+from ftspec.workflows.run import DEFAULT_CONCURRENCY, RunOptions, check_budget, ship, shipping_of
 from ftspec.workflows.score import Runner, score_again, score_run
 from ftspec.workflows.train import train_again
+
+if TYPE_CHECKING:
+    from ftspec.workflows.sharing import Shipping
 
 
 async def train_anew(
@@ -28,21 +33,33 @@ async def train_anew(
 ) -> dict[str, Path]:
     """Train and score every open case anew; for level conclusion ask the baselines again: their folders by suite.
 
-    A case that could not be trained gets a verdict that says why. Raises GateError, MissingKeyError.
+    What is sealed is pushed to the experiment's store, as by `run`. A case that could not be trained gets a verdict
+    that says why. Raises GateError, MissingKeyError.
     """
     wanted = [case.planned for case in still_open(cases) if case.planned is not None]
     anew = dataclasses.replace(plan, runs=tuple(dataclasses.replace(run, attempt=None) for run in wanted))
     check_budget(anew, RunOptions(yes=options.yes, accept_unknown=options.accept_unknown))
     directories = record_runs(anew)
+    shipping = shipping_of(Project(there.home), anew)
     async with opened(there, anew, emit) as runner:
         gate = asyncio.Semaphore(anew.composed.experiment.provider.concurrency or DEFAULT_CONCURRENCY)
 
         async def guarded(case: Case) -> None:
             async with gate:
                 await _again(case, directories[case.train], options.level, runner)
+            await ship(shipping, plan.name, [directories[case.train]])
 
         await asyncio.gather(*(guarded(case) for case in still_open(cases)))
-        return await _baselines(anew, runner) if options.level == "conclusion" else {}
+        asked = await _baselines(anew, runner) if options.level == "conclusion" else {}
+        await ship(shipping, plan.name, ())
+    tell_unsent(shipping, cases)
+    return asked
+
+
+def tell_unsent(shipping: "Shipping | None", cases: Sequence[Case]) -> None:
+    """Note why the store lacks something; the same command again would be another attempt, so it names another one."""
+    for problem in shipping.problems.values() if shipping is not None else ():
+        cases[0].notes.append(f"not pushed: {problem}; `ftspec runs push` does it")
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from ftspec.compose import builtin_conf
+from ftspec.compose import Project, builtin_conf
 from ftspec.runs.directory import Attempt, RunDirectory
 from ftspec.spec.digests import short
 from ftspec.spec.errors import MissingKeyError, ProviderError
@@ -11,11 +11,11 @@ from ftspec.spec.events import Emit
 from ftspec.workflows.elsewhere import Elsewhere
 from ftspec.workflows.plan import Plan, PlannedRun, make_plan
 from ftspec.workflows.record import record_runs
-from ftspec.workflows.reproduction.again import failed, opened
+from ftspec.workflows.reproduction.again import failed, opened, tell_unsent
 from ftspec.workflows.reproduction.case import Case, ReproduceOptions
 from ftspec.workflows.reproduction.equivalent import judge_suite
 from ftspec.workflows.reproduction.verdicts import Verdict, together
-from ftspec.workflows.run import RunOptions, check_budget
+from ftspec.workflows.run import RunOptions, check_budget, ship, shipping_of
 from ftspec.workflows.score import score_run
 from ftspec.workflows.train import ensure_trained
 
@@ -43,6 +43,9 @@ async def transfer(there: Elsewhere, plan: Plan, cases: Sequence[Case], options:
             continue
         said = f"a transfer to {options.provider}: another training ({short(run.train_digest)}), not a reproduction"
         case.notes.append(said)
+        shipping = shipping_of(Project(there.home), moved)
+        await ship(shipping, moved.name, [directory])
+        tell_unsent(shipping, [case])
         case.verdicts.append(_judged(case, run, directory, trained.attempt))
         case.fresh = trained.attempt
 
