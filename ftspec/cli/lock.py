@@ -14,6 +14,7 @@ from ftspec.cli.arguments import current_project, echo_json, json_option
 def command(names: tuple[str, ...], check: bool, as_json: bool) -> int:
     """Write or check."""
     from ftspec.spec.errors import Exit, Problem, StaleError
+    from ftspec.workflows.knowing import stored_results
     from ftspec.workflows.locking import lock_state, write_lock
     from ftspec.workflows.plan import make_plan
 
@@ -26,6 +27,7 @@ def command(names: tuple[str, ...], check: bool, as_json: bool) -> int:
         state = lock_state(plan) if check else None
         written = () if check else write_lock(plan)
         if state is not None:
+            stored_results(project, name)  # a conflict in it is told, though it makes no lock stale
             problems += state.problems(name, project.root)
         changes = state.changes if state else ()
         entry: dict[str, Any] = {

@@ -20,8 +20,9 @@ _IGNORE = """\
 """
 
 _ATTRIBUTES = """\
-# Machine-written; one line an entry, so that they merge.
+# Machine-written, one line an entry. Results of both sides of a merge are kept; a lock in conflict: ftspec lock NAME.
 experiments/*.lock.json linguist-generated=true
+experiments/*.results.json merge=union
 experiments/*.rows binary
 conf/*.schema.json linguist-generated=true
 """

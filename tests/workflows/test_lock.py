@@ -29,7 +29,7 @@ def change(demo: Any, file: str, old: str, new: str) -> None:
 
 
 def test_run_writes_lock_and_results_and_a_clone_writes_the_same(demo: Any) -> None:
-    done = demo.ftspec("run", "demo")
+    done = demo.call("run", "demo")
     assert done.returncode == 0, done.stderr
     assert "commit experiments/demo.lock.json experiments/demo.results.json" in done.stdout
     path = demo.root / "experiments" / "demo.lock.json"
@@ -50,16 +50,16 @@ def test_run_writes_lock_and_results_and_a_clone_writes_the_same(demo: Any) -> N
     assert other.ftspec("lock", "demo", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="5").returncode == 0
     assert (clone / "experiments" / "demo.lock.json").read_bytes() == first
     assert (clone / "experiments" / "demo.results.json").read_bytes() == known
-    assert demo.ftspec("run", "demo", "--locked").returncode == 0
+    assert demo.call("run", "demo", "--locked").returncode == 0
     assert path.read_bytes() == first
 
 
 def test_ad_hoc_overrides_never_enter_the_lock(demo: Any) -> None:
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     before = (demo.root / "experiments" / "demo.lock.json").read_bytes()
-    assert demo.ftspec("run", "demo", "hyperparameters.n_epochs=1", "seed=9", "--only", "data").returncode == 0
+    assert demo.call("run", "demo", "hyperparameters.n_epochs=1", "seed=9", "--only", "data").returncode == 0
     assert (demo.root / "experiments" / "demo.lock.json").read_bytes() == before
-    refused = demo.ftspec("run", "demo", "seed=9", "--locked")
+    refused = demo.call("run", "demo", "seed=9", "--locked")
     assert refused.returncode == 4
     assert "no lock" in refused.stderr
 
@@ -94,40 +94,40 @@ def test_each_changed_input_is_named(demo: Any, file: str, old: str, new: str, c
 
 
 def test_a_stale_lock_warns_refuses_and_is_written_anew(demo: Any) -> None:
-    assert demo.ftspec("lock", "demo").returncode == 0
+    assert demo.call("lock", "demo").returncode == 0
     change(demo, "data/rows.jsonl", '"it purrs', '"it quietly purrs')
-    checked = demo.ftspec("lock", "demo", "--check")
+    checked = demo.call("lock", "demo", "--check")
     assert checked.returncode == 4, checked.stdout
     assert "data: rows of data/rows.jsonl changed" in checked.stderr
-    warned = demo.ftspec("plan", "demo")
+    warned = demo.call("plan", "demo")
     assert warned.returncode == 0
     assert "stale_lock" in warned.stderr
     assert "the lock is of the last run; `ftspec run demo` writes it anew" in warned.stderr
-    assert "stale_lock" in demo.ftspec("validate", "demo").stderr
-    refused = demo.ftspec("run", "demo", "--locked")
+    assert "stale_lock" in demo.call("validate", "demo").stderr
+    refused = demo.call("run", "demo", "--locked")
     assert refused.returncode == 4
     assert "ftspec lock demo" in refused.stderr
     assert not (demo.root / "runs" / "demo").exists()
-    assert demo.ftspec("lock").returncode == 0
-    assert demo.ftspec("lock", "--check").returncode == 0
+    assert demo.call("lock").returncode == 0
+    assert demo.call("lock", "--check").returncode == 0
 
 
 def test_comments_key_order_margins_and_names_leave_the_lock_alone(demo: Any) -> None:
-    assert demo.ftspec("lock", "demo").returncode == 0
+    assert demo.call("lock", "demo").returncode == 0
     before = (demo.root / "experiments" / "demo.lock.json").read_bytes()
     change(demo, EXPERIMENT, "seed: 3", "tags: [x]  # words\nbudget: {max_usd: 5}\nseed: 3")
     change(demo, "conf/evals/exact.yaml", "exact:\n", "exact:\n  compare: {margin: 0.1}\n")
-    assert demo.ftspec("lock", "demo", "--check").returncode == 0
-    assert demo.ftspec("lock", "demo").returncode == 0
+    assert demo.call("lock", "demo", "--check").returncode == 0
+    assert demo.call("lock", "demo").returncode == 0
     assert (demo.root / "experiments" / "demo.lock.json").read_bytes() == before
 
 
 def test_conflicts_broken_and_newer_locks_are_told(demo: Any) -> None:
     path = demo.root / "experiments" / "demo.lock.json"
-    missing = demo.ftspec("lock", "--check")
+    missing = demo.call("lock", "--check")
     assert missing.returncode == 4
     assert "no_lock" in missing.stderr
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     good = path.read_text()
     for text, code in (
         ("<<<<<<< HEAD\n" + good, "merge_conflict"),
@@ -136,21 +136,21 @@ def test_conflicts_broken_and_newer_locks_are_told(demo: Any) -> None:
         (good.replace('"seed":3', '"seed":"x"'), "broken_file"),
     ):
         path.write_text(text)
-        done = demo.ftspec("lock", "--check")
+        done = demo.call("lock", "--check")
         assert done.returncode == 65
         assert code in done.stderr
         assert "Traceback" not in done.stderr
     path.write_text("<<<<<<< HEAD\n")
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     assert path.read_text() == good
 
 
 def test_adding_a_run_adds_a_line(demo: Any) -> None:
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     path = demo.root / "experiments" / "demo.lock.json"
     before = path.read_text().splitlines()
     change(demo, EXPERIMENT, "[1, 2]", "[1, 4, 2]")
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     after = path.read_text().splitlines()
     assert len(after) == len(before) + 1
     assert set(before) < set(after)
@@ -158,7 +158,7 @@ def test_adding_a_run_adds_a_line(demo: Any) -> None:
 
 
 def test_save_writes_overrides_and_nothing_else(demo: Any) -> None:
-    done = demo.ftspec("run", "demo", "seed=9", "hyperparameters.batch_size=8", "--save", "--only", "data")
+    done = demo.call("run", "demo", "seed=9", "hyperparameters.batch_size=8", "--save", "--only", "data")
     assert done.returncode == 0, done.stderr
     text = (demo.root / EXPERIMENT).read_text()
     assert "seed: 9" in text
@@ -166,27 +166,27 @@ def test_save_writes_overrides_and_nothing_else(demo: Any) -> None:
     locked = lock(demo)
     assert {run.seed for run in locked.runs} == {9}
     assert locked.runs[0].hyperparameters["batch_size"] == 8
-    swept = demo.ftspec("run", "demo", "seed=1,2", "weights=all_messages", "--save", "--only", "data")
+    swept = demo.call("run", "demo", "seed=1,2", "weights=all_messages", "--save", "--only", "data")
     assert swept.returncode == 65
     assert "left as it is" in swept.stderr
     assert (demo.root / EXPERIMENT).read_text() == text
-    swept = demo.ftspec("run", "demo", "seed=1,2", "--save", "--only", "data")
+    swept = demo.call("run", "demo", "seed=1,2", "--save", "--only", "data")
     assert swept.returncode == 0, swept.stderr
     assert len(lock(demo).runs) == 4
-    fixed = demo.ftspec("run", "demo", "hyperparameters.n_epochs=2", "--save", "--only", "data")
+    fixed = demo.call("run", "demo", "hyperparameters.n_epochs=2", "--save", "--only", "data")
     assert fixed.returncode == 0, fixed.stderr
     assert {run.hyperparameters["n_epochs"] for run in lock(demo).runs} == {2}
 
 
 def test_known_results_of_another_machine_stay(demo: Any) -> None:
-    assert demo.ftspec("run", "demo").returncode == 0
+    assert demo.call("run", "demo").returncode == 0
     path = demo.root / "experiments" / "demo.results.json"
     before = path.read_bytes()
     shutil.rmtree(demo.root / "runs")
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     assert path.read_bytes() == before
     change(demo, EXPERIMENT, "[1, 2]", "[2]")
-    assert demo.ftspec("lock").returncode == 0
+    assert demo.call("lock").returncode == 0
     known = json.loads(path.read_text())
     assert [row["run"] for row in known["results"]] == ["epochs=2"]
     assert known["pick"] == []
