@@ -47,7 +47,7 @@ bench: $(VENV)/.developed ## the figures of docs/figures.md, measured on this ma
 base: $(VENV)/.installed ## rebuild the pretrained base and compare it with the shipped one (20 CPU-minutes)
 	$(BIN)/python -m ftspec.engine.pretrain --out build/base --check ftspec/engine/bases/ftspec-tiny-1
 
-soak: $(VENV)/.developed ## 10,000 generated specs and rows: a coded error with a place, or a valid plan
+soak: $(VENV)/.developed ## 10,000 generated specs, YAML and data files: a coded error with a place, or a valid plan
 	$(BIN)/python -m pytest tests/soak --soak 10000 -q -s
 
 requirements: $(VENV)/.developed ## write the pinned, hashed requirements anew from pyproject.toml

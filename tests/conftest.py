@@ -17,7 +17,7 @@ settings.load_profile("ftspec")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of single folders, named here since pytest reads options before it looks into folders."""
     parser.addoption("--rewrite", action="store_true", help="write golden files anew; read what changed")
-    parser.addoption("--soak", type=int, default=500, metavar="N", help="generated specs and rows of tests/soak")
+    parser.addoption("--soak", type=int, default=100, metavar="N", help="generated specs and rows of tests/soak")
 
 
 @pytest.fixture(scope="session")

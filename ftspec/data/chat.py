@@ -127,12 +127,14 @@ RESERVED = frozenset({"messages", "tools", "parallel_tool_calls", "prompt", "com
 
 
 def with_metadata(base: type[Struct], names: Iterable[str]) -> type[Struct]:
-    """Return `base` with declared metadata fields (`m0`, `m1`, ... renamed) kept raw; others stay errors."""
-    names = tuple(names)
-    if not names:
+    """Return `base` with declared metadata fields (`m0`, `m1`, ... renamed) kept raw; others stay errors.
+
+    A field that rows of this kind have anyway is not added.
+    """
+    rename = {f"m{n}": name for n, name in enumerate(names) if name not in base.__struct_fields__}
+    if not rename:
         return base
-    extra = [(f"m{n}", Raw | UnsetType, UNSET) for n in range(len(names))]
-    rename = {f"m{n}": name for n, name in enumerate(names)}
+    extra = [(key, Raw | UnsetType, UNSET) for key in rename]
     return msgspec.defstruct(
         f"{base.__name__}WithMetadata", extra, bases=(base,), forbid_unknown_fields=True, rename=rename
     )

@@ -105,8 +105,11 @@ class ReadyRows:
         """Return the row without its metadata, and the metadata."""
         if not self._names:
             return row, {}
-        values = ((name, getattr(row, f"m{n}")) for n, name in enumerate(self._names))
+        values = ((name, getattr(row, f"m{n}", UNSET)) for n, name in enumerate(self._names))
         metadata = {name: msgspec.json.decode(value) for name, value in values if value is not UNSET}
+        for name in self._names:
+            if name in row.__struct_fields__ and getattr(row, name) is not UNSET:
+                metadata[name] = msgspec.json.decode(msgspec.json.encode(getattr(row, name)))
         if isinstance(row, ChatRow):
             return ChatRow(row.messages, row.tools, row.parallel_tool_calls), metadata
         if isinstance(row, PreferenceRow):

@@ -233,3 +233,36 @@ def test_a_value_to_replace_that_no_row_has_is_an_error(project: Any) -> None:
         project.prepare({"messages": INTENTS, "replace": {"intent": {"oss": "I don't know."}}})
     (problem,) = caught.value.problems
     assert (problem.code, problem.path, problem.fix) == ("replace", "dataset.replace.intent", "did you mean oos?")
+
+
+OWN = {
+    "chat": lambda q: {"messages": [*said("user", q), *said("assistant", f"{q}!")], "tools": [TOOL]},
+    "completion": lambda q: {"prompt": q, "completion": f"{q}!"},
+    "preference": lambda q: {
+        "input": {"messages": said("user", q)},
+        "preferred_output": said("assistant", f"{q}!"),
+        "non_preferred_output": said("assistant", f"{q}?"),
+    },
+}
+
+
+def said(role: str, text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
+
+
+@pytest.mark.parametrize("name", ["messages", "prompt", "completion", "input", "preferred_output"])
+@pytest.mark.parametrize("form", OWN)
+def test_keys_of_the_row_itself_are_fields_as_well(project: Any, form: str, name: str) -> None:
+    rows = [{name: f"other {q}", **OWN[form](q)} for q in "ab"]
+    project.rows(rows)
+    done = project.prepare({"metadata": [name, name], "split": {"test": 1, "by": "row" if name == "prompt" else name}})
+    (item,) = items(done.parts["test"])
+    assert item["metadata"] in [{name: row[name]} for row in rows]
+
+
+def test_where_looks_at_keys_of_the_row_itself(project: Any) -> None:
+    project.rows([OWN["completion"](q) for q in "ab"])
+    for where in ({"prompt": "a"}, {"completion": ["a!"]}):
+        assert project.prepare({"sources": [{"path": "data/rows.jsonl", "where": where}]}).parts["train"].rows == 1
+    project.rows([OWN["chat"](q) for q in "ab"])
+    assert problems(project, {"sources": [{"path": "data/rows.jsonl", "where": {"messages": "a"}}]}) == [("where", 0)]
