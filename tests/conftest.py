@@ -1,8 +1,10 @@
 """Fixtures shared by all rooms."""
 
+import copy
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -73,3 +75,40 @@ def make_read_only() -> Iterator[Callable[[Path], None]]:
     yield make
     for folder in mounted:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def composed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What many reviews against one base have in common is done once in a module: Hydra composes equal files once, and
+    all revisions render into one cache. Equal means the same names of files, and the same bytes of those that are read.
+    """
+    from ftspec.compose.session import Session
+    from ftspec.workflows import diff
+
+    kept: dict[tuple[Any, ...], list[tuple[Any, Any, dict[tuple[str, str], str]]]] = {}
+    compose, cache = Session.compose, tmp_path_factory.mktemp("cache")
+
+    def once(self: Session, overrides: Sequence[str]) -> Any:
+        roots = [layer.tree.root for layer in self.snapshot.layers]  # type: ignore[attr-defined]
+        names = [str(path.relative_to(root)) for root in roots for path in sorted(root.rglob("*.yaml"))]
+        known = kept.setdefault((self.name, tuple(overrides), *names), [])
+        before = dict(self.snapshot.loaded)
+        for made, order, read in known:
+            found = {place: self.snapshot.load(*place) for place in read}
+            if {place: file and file.sha256 for place, file in found.items()} == read:
+                self._orders[tuple(overrides)] = order
+                return copy.deepcopy(made)
+            self.snapshot.loaded = dict(before)
+        made = compose(self, overrides)
+        read = {place: file.sha256 for place, file in self.snapshot.loaded.items()}
+        known.append((copy.deepcopy(made), self._orders[tuple(overrides)], read))
+        return made
+
+    def share_cache(private: Path) -> None:
+        for side in ("base", "head"):
+            (private / side / "runs").symlink_to(cache)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "compose", once)
+        patch.setattr(diff, "_share_cache", share_cache)
+        yield

@@ -99,9 +99,9 @@ def _data(changes: Changes, colour: bool) -> Iterator[str]:
                     yield f"          {sample.kind} {_safe(sample.where)}  {shown}"
     for found in changes.overlaps:
         if found.introduced:
-            first = ", ".join(_safe(place) for place in found.places[:3])
-            text = f"{found.introduced:,} train rows newly repeat items of {_safe(found.suite)}"
-            text += f" ({words.overlap(found)}): {first}"
+            first = ", ".join(_safe(place) for place in found.places[:3]) or "unknown"
+            text = f"{words.plural(found.introduced, 'train row')} newly repeat items of {_safe(found.suite)}"
+            text += f" ({words.overlap(found)}); first lines of this branch: {first}"
             yield _line("overlap", paint(text, "red", colour), colour)
 
 
@@ -123,3 +123,7 @@ def _warnings(changes: Changes, colour: bool) -> Iterator[str]:
         if trouble.severity == "error":
             words_ = f"{_safe(trouble.experiment)} of {trouble.side}: {_safe(trouble.place)} {_safe(trouble.message)}"
             yield _line("problem", paint(f"{words_} [{_safe(trouble.code)}]", "red", colour), colour)
+    for experiment in changes.experiments:
+        if experiment.touched:
+            lines = words.touched(experiment, _safe)
+            yield _line("", f"lines of {_safe(experiment.name)} that this change touches: {lines}", colour)

@@ -6,7 +6,19 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ftspec.report.style import usd
-from ftspec.workflows.review.changes import Changes, Data, Kind, Known, Overlap, Rows, Run, Suite, Totals, total
+from ftspec.workflows.review.changes import (
+    Changes,
+    Data,
+    Experiment,
+    Kind,
+    Known,
+    Overlap,
+    Rows,
+    Run,
+    Suite,
+    Totals,
+    total,
+)
 
 Quote = Callable[[str], str]
 
@@ -15,6 +27,7 @@ _REASONS = frozenset(
     ("data", "weights", "epochs", "batch size", "learning rate", "model", "seed", "method", "provider", "tags")
 )
 _HIDDEN = " (rows are not in git, so none can be shown here)"
+_PRESENT = "under the ftspec that made this plan"
 _POLICIES = {
     "assistant": "every assistant message",
     "last_assistant_message": "only the last assistant message",
@@ -96,7 +109,7 @@ def _by_this_version(changes: Changes, text: str) -> str:
     """Qualify what holds by the ftspec that made the plan, where the change brings another one."""
     if not changes.new_version:
         return text
-    return f"by the ftspec that made this plan {text}; by the new version unknown: run `ftspec diff` with it installed"
+    return f"{text} {_PRESENT}; under what this change installs: unknown"
 
 
 def headline(changes: Changes, quote: Quote = str) -> str:
@@ -113,7 +126,7 @@ def headline(changes: Changes, quote: Quote = str) -> str:
     if training:
         parts.append(f"{elsewhere}{plural(len(training), 'run')} to train ({price(training)})")
     elif not broken or changes.runs:
-        parts.append(f"{elsewhere}nothing to train")
+        parts.append(f"{elsewhere}nothing to train{f' {_PRESENT}' if changes.new_version else ''}")
     if reused := sum(run.reused for run in changes.runs):
         parts[-1] += f", {reused:,} reused"
     if changes.runs:
@@ -195,8 +208,13 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
     for found in changes.overlaps:
         if found.introduced:
             where = f"{quote(found.suite)} of {quote(found.experiment)}"
-            rows_ = plural(found.introduced, "training row")
-            yield f"new scores of {where} will flatter: {rows_} newly repeat its items"
+            changed = any((one.experiment, one.suite) == (found.experiment, found.suite) for one in changes.suites)
+            rows_ = f"{plural(found.introduced, 'training row')} newly repeat its items"
+            memory = "new scores will measure memory"
+            if changed:
+                yield f"{where}: {rows_}, so {memory}"
+            else:
+                yield f"{where} did not change, but {rows_}: {memory}, which is no fair comparison with old ones"
     for moved in changes.baselines:
         where, arms = f"{quote(moved.suite)} of {quote(moved.experiment)}", listed([quote(arm) for arm in moved.arms])
         models = f"the baseline is {quote(moved.new)} now, not {quote(moved.old)}"
@@ -205,29 +223,34 @@ def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:
     if unmeasured:
         has = "has" if len(unmeasured) == 1 else "have"
         yield f"{listed([quote(name) for name in unmeasured])} {has} no eval suite: nothing measures this change"
-    touched = {suite.suite for suite in changes.suites}
-    others = dict.fromkeys(name for e in changes.experiments for name in e.suites if name not in touched)
-    kinds = {run.kind for run in changes.runs}
+    yield from _other_scores(changes, quote, only_unmeasured=bool(unmeasured))
+
+
+def _other_scores(changes: Changes, quote: Quote, *, only_unmeasured: bool) -> Iterator[str]:
+    """Yield one sentence for the suites of which nothing was said yet."""
     if changes.broken:
         yield f"unknown for {_broken(changes, quote)}"
+    kinds = {run.kind for run in changes.runs}
     if changes.broken and not kinds:
         return
-    measured = [e for e in changes.experiments if e.suites and e.kind != "broken"]
-    if unmeasured and not measured:
+    if only_unmeasured and not any(e.suites and e.kind != "broken" for e in changes.experiments):
         return
-    flattered = {found.suite for found in changes.overlaps if found.introduced}
-    otherwise = "otherwise " if flattered - touched else ""
-    of_runs = " of the runs" if changes.baselines else ""
+    touched = {suite.suite for suite in changes.suites}
+    flattered = {(found.experiment, found.suite) for found in changes.overlaps if found.introduced}
+    measured = [(e.name, suite) for e in changes.experiments for suite in e.suites if suite not in touched]
+    others = dict.fromkeys(suite for name, suite in measured if (name, suite) not in flattered)
     if kinds and kinds <= {"removed"} and not changes.unchanged:
         yield "the removed runs are planned no more; what they scored stays in the history of git"
     elif kinds and kinds <= {"new"} and not any(e.runs_old for e in changes.experiments):
         yield "there are none: every run here is new"
-    elif touched and others:
-        yield f"{listed([quote(name) for name in others], 6)} did not change: {otherwise}those scores compare"
+    elif (touched or flattered) and others:
+        yield f"{listed([quote(name) for name in others], 6)} did not change: old and new scores compare"
     elif not touched and kinds == {"new", "removed"} and not changes.unchanged:
         yield "no old run continues, so none has a new score to compare; no suite changed"
-    elif not touched:
-        yield _by_this_version(changes, f"{otherwise}old and new scores{of_runs} compare: no suite changed")
+    elif not touched and not flattered:
+        of_runs = " of the runs" if changes.baselines else ""
+        elsewhere = "elsewhere " if changes.broken else ""
+        yield _by_this_version(changes, f"{elsewhere}old and new scores{of_runs} compare: no suite changed")
 
 
 def comparable(suite: Suite, quote: Quote = str) -> str:
@@ -255,6 +278,11 @@ def no_data(changes: Changes, quote: Quote = str) -> str:
     if changes.runs and all(run.kind == "removed" for run in changes.runs) and not changes.unchanged:
         return "what the removed runs learned is learned no more"
     return _by_this_version(changes, "no row and no learned word changes")
+
+
+def touched(experiment: Experiment, quote: Quote = str) -> str:
+    """Return the lines of this branch that a change touches in an experiment."""
+    return listed([quote(place) for place in experiment.touched], 8)
 
 
 def learned(data: Data, quote: Quote = str) -> str:

@@ -110,12 +110,8 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
     new = Closures(after, scans, lambda path: blobs.read(after, path))
     _refuse(after, new)
     names = sorted({*_experiments(before), *_experiments(after)})
-    changed: list[tuple[str, Closure, Closure]] = []
-    for name in names:
-        one, other = old.of(name), new.of(name)
-        scores = f"experiments/{name}.results.json"
-        if one.blobs != other.blobs or before.oid(scores) != after.oid(scores):
-            changed.append((name, one, other))
+    every = [(name, old.of(name), new.of(name)) for name in names]
+    changed = [(name, one, other) for name, one, other in every if _may_differ(name, one, other, before, after)]
     base, head = (
         _extract(before, [one for _, one, _ in changed], blobs, private / "base", options),
         _extract(after, [other for _, _, other in changed], blobs, private / "head", options),
@@ -131,6 +127,12 @@ def _prepare(before: Revision, after: Revision, blobs: Blobs, private: Path, opt
         names=tuple(name for name, _, _ in changed),
         kept=tuple(path for path, oid in head.files.items() if before.oid(path) == oid),
     )
+
+
+def _may_differ(name: str, one: Closure, other: Closure, before: Revision, after: Revision) -> bool:
+    """Tell whether anything that an experiment reads changed, or its scores on file: only then it is composed."""
+    scores = f"experiments/{name}.results.json"
+    return one.blobs != other.blobs or before.oid(scores) != after.oid(scores)
 
 
 def _experiments(revision: Revision) -> Iterator[str]:
@@ -192,7 +194,7 @@ def _beside(before: Revision, after: Revision, blobs: Blobs) -> Iterator[str]:
     for words, paths in found.items():
         shown = ", ".join(map(printable, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
         tail = (
-            "; built-in defaults and digests may differ after the merge"
+            "; built-in defaults and digests may differ after the merge: install them and run ftspec diff again"
             if words in ("dependencies", "ftspec's own code")
             else ""
         )

@@ -296,8 +296,8 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     made.root.mkdir()
     for path, text in FILES.items():
         made.write(path, text)
-    made.write("data/support.jsonl", lines(support_rows(600)))
-    made.write("data/lessons.jsonl", lines(support_rows(70, 5000)))
+    made.write("data/support.jsonl", lines(support_rows(160)))
+    made.write("data/lessons.jsonl", lines(support_rows(50, 5000)))
     made.write("data/tickets.jsonl", lines(tickets(140, 1)))
     made.write("data/smoke.jsonl", lines(tickets(40, 3)))
     made.write("data/private/calls.jsonl", lines(tickets(80, 2)))

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from ftspec.report.markdown.comment import comment
+from ftspec.workflows.review.changes import to_json
 
+pytestmark = pytest.mark.usefixtures("composed_once")
 PRS = Path(__file__).parent / "prs"
 CASES: dict[str, Callable[[Any], None]] = {}
 SUPPORT, TRIAGE, POLICY = "experiments/support.yaml", "experiments/triage.yaml", ".ftspec/policy.yaml"
@@ -274,6 +276,31 @@ def test_a_reviewer_s_questions_are_answered(name: str) -> None:
             "- **Merge:** ",
         ):
             assert f"\n{question}" in text
+
+
+WHOLE = ("04-prompt", "05-rename", "12-merge-resolution", "25-several-at-once")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_not_composed_would_have_added_nothing(team: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan of what may differ is the plan of everything, without the experiments of which nothing changed."""
+    base = "later" if name.startswith("12") else "main"
+    fast = json.loads(json.dumps(to_json(team.diff(name, base))))
+    monkeypatch.setattr("ftspec.workflows.diff._may_differ", lambda *_: True)
+    whole = json.loads(json.dumps(to_json(team.diff(name, base))))
+    assert fast["untouched"] + len(fast["experiments"]) == len(whole["experiments"])
+    assert whole["untouched"] == 0
+    composed = {experiment["name"] for experiment in fast["experiments"]}
+    others = [experiment for experiment in whole["experiments"] if experiment["name"] not in composed]
+    assert all(one["kind"] == "unchanged" and one["unchanged"] == one["runs_new"] for one in others)
+    expected = {
+        key: [one for one in value if one.get("experiment", one.get("name")) in composed]
+        if key in ("experiments", "known")
+        else value
+        for key, value in whole.items()
+    }
+    notices = [notice for notice in whole["notices"] if notice.partition(":")[0] in composed]
+    assert fast == expected | {"untouched": fast["untouched"], "notices": notices}
 
 
 def test_every_comment_belongs_to_a_pull_request() -> None:

@@ -42,12 +42,15 @@ def alerts(changes: Changes) -> Iterator[str]:
         yield f"> **{words.plural(len(changes.broken), 'problem')} to mend first:**"
         for trouble in changes.broken[:10]:
             yield f"> - {code(trouble.experiment)} {code(trouble.place, 120)} {code(trouble.message, 300)}"
+        for experiment in [one for one in changes.experiments if one.touched][:10]:
+            yield f"> - lines of {code(experiment.name)} that this change touches: {words.touched(experiment, code)}"
     for found in [overlap for overlap in changes.overlaps if overlap.introduced][:10]:
         yield "\n> [!CAUTION]"
         rows = words.plural(found.introduced, "training row")
         yield f"> **{rows} of {code(found.experiment)} newly repeat items of eval {code(found.suite)}**,"
         yield "> which then measures memory:"
-        yield f"> {words.overlap(found)}; older ones: {found.existing:,}. First: {_places(found.places)}"
+        yield f"> {words.overlap(found)}; older ones: {found.existing:,}."
+        yield f"> First lines of this branch that do: {_places(found.places)}"
     for suite in [suite for suite in changes.suites if suite.kind == "changed" and suite.baselines][:10]:
         yield "\n> [!WARNING]"
         names = ", ".join(code(arm) for arm in suite.baselines[:8])

@@ -254,7 +254,9 @@ class Trouble(Shape, frozen=True):
 
 
 class Experiment(Shape, frozen=True):
-    """One experiment in numbers. `models` are those it trains and those that its arms ask."""
+    """One experiment in numbers. `models` are those it trains and those that its arms ask. `touched` names the lines
+    that the change touches where the experiment does not compose, so that nothing else can be said of them.
+    """
 
     name: str
     kind: Literal["new", "removed", "changed", "unchanged", "broken"]
@@ -270,6 +272,7 @@ class Experiment(Shape, frozen=True):
     lock: Literal["none", "current", "stale", "unknown"] = "none"
     providers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
 
 
 class Changes(Shape, frozen=True):

@@ -23,7 +23,7 @@ from ftspec.workflows.review.existing import existing
 from ftspec.workflows.review.known import known_scores
 from ftspec.workflows.review.locked import lock_state, of_lock
 from ftspec.workflows.review.pairing import Paired, describe_all, field_groups, pair, sweep_fields
-from ftspec.workflows.review.places import Places, changed_files
+from ftspec.workflows.review.places import Places, changed_files, touched
 from ftspec.workflows.sides import ExperimentSide, asked_models, of_plan
 
 
@@ -81,7 +81,7 @@ def compare(job: Job) -> shapes.Changes:
         untrusted=job.untrusted,
         limits=job.limits,
         untouched=job.untouched,
-        experiments=tuple(_experiments(job, base, head, paired)),
+        experiments=tuple(_experiments(job, base, head, paired, places)),
         runs=tuple(describe_all(paired, _trained_elsewhere(job), there)),
         fields=(
             *field_groups(paired, places, job.show_text),
@@ -98,7 +98,7 @@ def compare(job: Job) -> shapes.Changes:
         baselines=tuple(moved_baselines(paired, base.experiments, there)),
         troubles=(*base.troubles, *head.troubles, *_new_warnings(base, head)),
         gates=(),
-        prices_as_of=_prices_as_of(head),
+        prices_as_of=_prices_as_of(paired),
         show_text=job.show_text,
     )
 
@@ -194,7 +194,21 @@ def _trouble(side: str, name: str, problem: Problem) -> shapes.Trouble:
     )
 
 
-def _experiments(job: Job, base: _Composed, head: _Composed, paired: list[Paired]) -> Iterable[shapes.Experiment]:
+def _touched(job: Job, places: Places) -> Iterable[str]:
+    old, new = (
+        {path: (Path(side.folder) / path).read_bytes() for path in places.changed if path in side.files}
+        for side in (job.base, job.head)
+    )
+    return touched(places, old, new)
+
+
+def _experiments(
+    job: Job,
+    base: _Composed,
+    head: _Composed,
+    paired: list[Paired],
+    places: Mapping[str, tuple[Places, Places]],
+) -> Iterable[shapes.Experiment]:
     for name in job.names:
         old, new = base.experiments.get(name), head.experiments.get(name)
         one = new or old
@@ -224,6 +238,7 @@ def _experiments(job: Job, base: _Composed, head: _Composed, paired: list[Paired
             lock=(new.lock if new else "none"),  # type: ignore[arg-type]
             providers=tuple(dict.fromkeys(_provider(run.config) for run in runs)),
             models=tuple(dict.fromkeys(model for run in runs for model in asked_models(run))),
+            touched=tuple(_touched(job, places[name][1]))[:20] if kind == "broken" else (),
         )
 
 
@@ -231,11 +246,10 @@ def _provider(config: Mapping[str, Any]) -> str:
     return str((config.get("provider") or {}).get("profile"))
 
 
-def _prices_as_of(head: _Composed) -> str:
+def _prices_as_of(paired: Iterable[Paired]) -> str:
+    """Return the day of the newest price that the changed runs are told with."""
     from ftspec.providers.profiles import load_profile
 
-    dates = set()
-    for experiment in head.experiments.values():
-        for run in experiment.runs[:1]:
-            dates |= {price.as_of.isoformat() for price in load_profile(_provider(run.config)).prices}
-    return max(dates, default="")
+    runs = (run for found in paired if found.kind is not None for run in (found.old, found.new) if run is not None)
+    names = {_provider(run.config) for run in runs}
+    return max((price.as_of.isoformat() for name in names for price in load_profile(name).prices), default="")

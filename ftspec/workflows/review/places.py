@@ -1,12 +1,14 @@
 """The line that set a value, out of scanned files alone: nothing is composed for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from ftspec.compose.closure import Closure
 from ftspec.compose.scan import Node
 
 Path = tuple[str | int, ...]
+_MOST_LINES = 500  # that may differ: what finds the lines in between takes their number squared
 
 
 @dataclass(frozen=True)
@@ -101,3 +103,41 @@ def _names(value: Node, name: str) -> bool:
 def changed_files(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> frozenset[str]:
     """Return the files of two closures whose bytes differ."""
     return frozenset(path for path in {*old, *new} if old.get(path) != new.get(path))
+
+
+def touched(places: Places, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield `file:line` of what changed in the files of an experiment, a file alone where lines say nothing.
+
+    `old` and `new` hold the changed files of the two revisions.
+    """
+    for path in sorted(places.changed):
+        if path not in new:
+            yield f"{path} (removed)"
+        elif path not in old:
+            yield f"{path} (new)"
+        elif path.endswith((".yaml", ".md", ".txt")):
+            lines = (
+                old[path].decode("utf-8", "replace").splitlines(),
+                new[path].decode("utf-8", "replace").splitlines(),
+            )
+            yield ", ".join(_lines(path, *lines))
+        else:
+            yield path
+
+
+def _lines(path: str, old: list[str], new: list[str]) -> Iterator[str]:
+    """Yield the changed lines of a file, as they are numbered in the new one."""
+    first, last = 0, 0
+    while first < min(len(old), len(new)) and old[first] == new[first]:
+        first += 1
+    while last < min(len(old), len(new)) - first and old[-1 - last] == new[-1 - last]:
+        last += 1
+    one, other = old[first : len(old) - last], new[first : len(new) - last]
+    if len(one) + len(other) > _MOST_LINES:
+        spans = [(0, len(other))]
+    else:
+        codes = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
+        spans = [(start, end) for kind, _, _, start, end in codes if kind != "equal"]
+    for start, end in spans:
+        begin, stop = first + start + 1, first + end
+        yield f"{path}:{begin}" + (f"-{stop}" if stop > begin else "")
