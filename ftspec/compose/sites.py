@@ -6,10 +6,10 @@ from typing import Any
 
 from ftspec.compose.session import Session
 from ftspec.compose.sources import Loaded
+from ftspec.spec.errors import COMMAND_LINE as COMMAND_LINE
 
 Path = tuple[str | int, ...]
 
-COMMAND_LINE = "command line"
 BUILT_IN = "built in"
 
 

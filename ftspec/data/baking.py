@@ -91,6 +91,10 @@ class BakedRows:
         # A row without its answer is told by `problems`, all of them at once, and nothing of this pass is kept.
         return ChatRow([*row.messages, Assistant(answer or "-")], row.tools, row.parallel_tool_calls), metadata
 
+    def lacks(self) -> list[Problem]:
+        """Return what rows lack."""
+        return self._mapper.lacks()
+
     def problems(self) -> list[Problem]:
         """Return the mapper's problems, and how many answers are missing."""
         found = self._mapper.problems()

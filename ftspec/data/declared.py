@@ -8,20 +8,24 @@ from typing import Any
 
 from ftspec.data.baking import BakedRows, read_answers
 from ftspec.data.fields import Fields
-from ftspec.data.messages import Mapper, ReadyRows, TemplateRows
+from ftspec.data.messages import Mapper, ReadyRows
 from ftspec.data.origins import Origin, origins
 from ftspec.data.rows import canonical_tools
 from ftspec.data.screen import Screen, screens
+from ftspec.data.templated import TemplateRows
 from ftspec.spec.dataset import Bake, Dataset, RowField, TemplateMessage, Weights
-from ftspec.spec.errors import SpecError
+from ftspec.spec.errors import Problems, SpecError
 from ftspec.spec.model import FileRef
+
+_BY_MESSAGES = ("prompt", "row", "first_user")
 
 
 @dataclass(frozen=True)
 class Declared:
     """`messages` with their texts read, or None for ready rows; `tools` as canonical JSON; one schema an origin.
 
-    `row_tools` is the template of each row's own tools.
+    `by` is the field that the split goes by, None where it goes by the messages; `row_tools` is the field of each row's
+    own tools.
 
     `fields` are kept beside a row: declared metadata, what the split goes by, what rules look at, and of ready rows
     what `where` looks at, since such rows may hold no other key.
@@ -32,6 +36,7 @@ class Declared:
     messages: list[TemplateMessage] | None
     tools: bytes | None
     row_tools: str | None
+    by: str | None
     made: Fields
     making: Mapping[str, Any]
     fields: tuple[str, ...]
@@ -44,7 +49,7 @@ class Declared:
         """Return what makes messages of raw rows."""
         mapper: Mapper = ReadyRows(self.fields, self.flag)
         if self.messages is not None:
-            mapper = TemplateRows(self.messages, self.fields, self.row_tools, self.made)
+            mapper = TemplateRows(self.messages, self.fields, self.row_tools, self.by, self.made)
         return mapper if self.bake is None else BakedRows(mapper, self.bake, self.prompt, self.answers)
 
     def screens(self) -> list[Screen]:
@@ -58,7 +63,8 @@ class Declared:
             "schemas": self.contracts,
             "messages": [m.model_dump(mode="json") for m in self.messages] if self.messages else None,
             "tools": self.tools.decode() if self.tools else None,
-            "row_tools": self.row_tools,
+            # As a template, as it stood in ids before: rows that are cached stay so.
+            "row_tools": "{{ " + self.row_tools + " }}" if self.row_tools is not None else None,
             **self.making,
             "fields": list(self.fields),
             "flag": self.flag,
@@ -67,23 +73,37 @@ class Declared:
 
 
 def declared(dataset: Dataset, weights: Weights, root: Path) -> Declared:
-    """Read what `dataset` names. Raises SpecError for files that are missing or hold something else."""
+    """Read what `dataset` names. Raises SpecError or DataError with every file that is missing or broken."""
     found = origins(dataset)
-    messages = _template(dataset, root)
+    problems = Problems()
+    messages = problems.try_to(lambda: _template(dataset, root))
+    contracts = [problems.try_to(lambda origin=origin: _contract(origin, root)) for origin in found]  # type: ignore[misc]
+    tools = problems.try_to(lambda: _tools(dataset, root))
+    made = problems.try_to(lambda: Fields(dataset.extract, dataset.replace))
+    prompt = problems.try_to(lambda: _prompt(dataset.bake, root))
+    answers = problems.try_to(lambda: _answers(dataset.bake, root))
+    if (error := problems.error()) is not None:
+        raise error
+    assert made is not None
     return Declared(
         origins=found,
-        contracts=[_contract(origin, root) for origin in found],
+        contracts=contracts,
         messages=messages,
-        tools=_tools(dataset, root),
-        row_tools="{{ " + dataset.tools.field + " }}" if isinstance(dataset.tools, RowField) else None,
-        made=Fields(dataset.extract, dataset.replace),
+        tools=tools,
+        row_tools=dataset.tools.field if isinstance(dataset.tools, RowField) else None,
+        by=dataset.split.by if dataset.split.by not in _BY_MESSAGES else None,
+        made=made,
         making={"extract": list(dataset.extract.items()), "replace": dataset.replace},
         fields=_fields(dataset, weights, found if messages is None else []),
         flag=weights.field,
         bake=dataset.bake,
-        prompt=_prompt(dataset.bake, root),
-        answers=read_answers(root / dataset.bake.into, dataset.bake.into) if dataset.bake else {},
+        prompt=prompt,
+        answers=answers or {},
     )
+
+
+def _answers(bake: Bake | None, root: Path) -> dict[str, str]:
+    return read_answers(root / bake.into, bake.into) if bake is not None else {}
 
 
 def _prompt(bake: Bake | None, root: Path) -> str | None:
@@ -122,8 +142,7 @@ def _template(dataset: Dataset, root: Path) -> list[TemplateMessage] | None:
 
 
 def _fields(dataset: Dataset, weights: Weights, ready: list[Origin]) -> tuple[str, ...]:
-    by = dataset.split.by
-    used = [] if by in ("prompt", "row", "first_user") else [by]
+    used = [] if dataset.split.by in _BY_MESSAGES else [dataset.split.by]
     used += [name for rule in weights.rules for name in rule.match.row or ()]
     used += [name for origin in ready for name in origin.source.where or () if name not in ("prompt", "completion")]
     return tuple(dict.fromkeys([*dataset.metadata, *used]))

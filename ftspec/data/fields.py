@@ -6,6 +6,7 @@ from typing import Any
 
 from ftspec.data import template
 from ftspec.data.issues import BadRowError
+from ftspec.data.lacking import Lacking, nearest
 from ftspec.spec.errors import Problem, SpecError
 
 REGEX_SECONDS = 1.0
@@ -18,10 +19,12 @@ class Fields:
     def __init__(self, patterns: Mapping[str, str], replace: Mapping[str, Mapping[str, str]]) -> None:
         import regex
 
+        self.lacking = Lacking()
         self._replace = replace
         self._seen: dict[str, set[str]] = {field: set() for field in replace}
-
-        self._patterns: list[tuple[str, Any]] = []
+        self._absent: dict[str, Mapping[str, Any]] = {}  # fields of `replace` that no row had so far, and a row
+        self._met: set[str] = set()
+        self._patterns: list[tuple[template.Place, Any]] = []
         made: dict[str, str] = {}
         problems = []
         for field, pattern in patterns.items():
@@ -38,18 +41,22 @@ class Fields:
                 if name in made:
                     problems.append(Problem("extract", f"{made[name]} makes a field {name!r} too", path))
                 made[name] = field
-            self._patterns.append((field, compiled))
+            self._patterns.append((template.path_or_name(field), compiled))
         if problems:
             raise SpecError.many(problems)
 
     def __call__(self, row: Mapping[str, Any], file: str, line: int) -> dict[str, Any]:
-        """Return the row with its new fields and texts. Raises BadRowError where a field has another form."""
+        """Return the row with its new fields and texts. Raises BadRowError where a field has another form.
+
+        A field that is missing is taken down in `lacking`, and the error then holds no problem of its own.
+        """
         fields = dict(row)
         problems: list[Problem] = []
-        for field, pattern in self._patterns:
-            value = row.get(field)
-            if field not in row or value is None:
-                problems.append(Problem("missing_field", f"no field {field} to extract from", "", file, line))
+        whole = True
+        for place, pattern in self._patterns:
+            field = place.path
+            if (value := self._source_of(place, row, file, line)) is None:
+                whole = False
                 continue
             try:
                 found = pattern.search(template.text_of(value), timeout=REGEX_SECONDS)
@@ -66,9 +73,13 @@ class Fields:
                 if name in row:
                     problems.append(Problem("extract", f"the row has a field {name!r} already", "", file, line))
                 fields[name] = text
-        if problems:
+        if problems or not whole:
             raise BadRowError(problems)
         for field, table in self._replace.items():
+            if field in fields:
+                self._met.add(field)
+            elif field not in self._absent:
+                self._absent[field] = fields
             value = fields.get(field)
             if isinstance(value, str):
                 if value in table:
@@ -77,10 +88,27 @@ class Fields:
                     self._seen[field].add(value)
         return fields
 
+    def _source_of(self, place: template.Place, row: Mapping[str, Any], file: str, line: int) -> Any:
+        """Return the value to extract from, or None after taking down that there is none."""
+        where = f"dataset.extract.{place.path}"
+        try:
+            value = row[place.path] if place.path in row else place.find(row)
+        except template.MissingFieldError:
+            self.lacking.missing(where, place, row, file, line)
+            return None
+        if value is None:
+            self.lacking.null(where, place, file, line)
+        return value
+
     def problems(self) -> list[Problem]:
-        """Return the values of `replace` that no row has, once all rows were seen."""
+        """Return the fields and the values of `replace` that no row has, once all rows were seen."""
         found = []
         for field, table in self._replace.items():
+            if field not in self._met and (row := self._absent.get(field)) is not None:
+                meant = nearest(template.Place(field, (field,)), row)
+                fix = f"did you mean {meant}?" if meant else f"there are: {', '.join(map(str, list(row)[:8]))}"
+                found.append(Problem("replace", f"no row has a field {field!r}", f"dataset.replace.{field}", fix=fix))
+                continue
             for value in table:
                 if value not in self._seen[field]:
                     path = f"dataset.replace.{field}"

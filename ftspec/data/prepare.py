@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import msgspec
 
 from ftspec.data.cache import Cache, content_id
 from ftspec.data.counting import Counting, load_counts
-from ftspec.data.declared import declared
+from ftspec.data.declared import Declared, declared
+from ftspec.data.examine import examine
 from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
 from ftspec.data.parts import Prepared, from_json, part_json
 from ftspec.data.proof import Proof, dead_rules
@@ -20,11 +22,12 @@ from ftspec.data.rows import Canonical, RowsBuilder
 from ftspec.data.rules import RowRules
 from ftspec.data.sources import InputFile, find_inputs
 from ftspec.data.split import assign, sample
+from ftspec.data.split_keys import split_keys
 from ftspec.data.tokens import TokenCounter
-from ftspec.data.weights import compile_rules
+from ftspec.data.weights import Rule, compile_rules
 from ftspec.data.writing import PartWriter
 from ftspec.spec.dataset import Dataset, Source, Weights
-from ftspec.spec.errors import DataError, Problem, SpecError, StorageError
+from ftspec.spec.errors import DataError, Problem, SpecError, StorageError, UnsafeError
 
 # Raise it when the same inputs give other bytes or errors: cached results of older versions are then ignored.
 CONTRACT = 3
@@ -51,20 +54,33 @@ def prepare(
 class Preparation:
     """One call of `prepare`."""
 
+    rules: tuple[Rule, ...]
+    declared: Declared
+
     def __init__(
         self, dataset: Dataset, weights: Weights, root: Path, counter: TokenCounter, cache: Cache, limits: RowRules
     ) -> None:
         self.dataset, self.weights, self.root = dataset, weights, root
         self.counter, self.cache, self.limits = counter, cache, limits
-        self.rules = compile_rules(weights)
-        self.declared = declared(dataset, weights, root)
 
     def run(self) -> Prepared:
         """Return what is cached, or make it; how its sources are pinned is looked at each time."""
-        inputs = find_inputs(self.dataset, self.root, self.cache)
+        with self._all_told():
+            self.rules = compile_rules(self.weights)
+            self.declared = declared(self.dataset, self.weights, self.root)
+            inputs = find_inputs(self.dataset, self.root, self.cache)
         prepared = self._prepared(inputs)
         pins = unpinned(self.dataset, {source.path: source.sha256 for source in inputs})
         return replace(prepared, problems=(*prepared.problems, *pins))
+
+    @contextmanager
+    def _all_told(self) -> Iterator[None]:
+        """Where one part cannot be used, raise what is wrong with all of them."""
+        try:
+            yield
+        except (SpecError, DataError, UnsafeError) as error:
+            found = examine(self.dataset, self.weights, root=self.root, cache=self.cache)
+            raise found.error() or error from error
 
     def _prepared(self, inputs: Sequence[InputFile]) -> Prepared:
         self._rows_id = rows_id = content_id("rows", self._rows_parts(inputs))
@@ -87,9 +103,7 @@ class Preparation:
     def _rows_parts(self, inputs: Sequence[InputFile]) -> dict[str, Any]:
         return {
             "contract": CONTRACT,
-            "sources": [
-                [i.path, i.sha256, i.format, i.compression, i.home, i.group, i.field, i.columns] for i in inputs
-            ],
+            "sources": [source.to_json() for source in inputs],
             **self.declared.to_json(),
         }
 
@@ -118,11 +132,13 @@ class Preparation:
             counts, extra, exact = load_counts(counted[1]["counts"])
             return _canonical(*rows), counts, extra, exact
         counting = Counting(self.counter)
+        with self._all_told():
+            mapper, screens = self.declared.mapper(), self.declared.screens()
         entry = self.cache.create("rows", rows_id)
         try:
             metadata = entry.path("metadata.jsonl") if self.declared.fields else None
             builder = RowsBuilder(entry.path("canonical.jsonl"), metadata, counting, self.declared.tools)
-            canonical = builder.build(inputs, self.declared.mapper(), self.declared.screens())
+            canonical = builder.build(inputs, mapper, screens)
             canonical.index.save(entry.path("index"))
             entry.commit({"row_format": canonical.row_format, "rows_of": canonical.rows_of})
         except BaseException:
@@ -181,36 +197,7 @@ class Preparation:
                 continue
             among = [row for row, file in enumerate(index.source) if inputs[file].group == group]
             sample(index.row_keys(), among, origin.source, homes)
-        return bytes(assign(self._split_keys(inputs, canonical), bytes(homes), self.dataset.split))
-
-    def _split_keys(self, inputs: Sequence[InputFile], canonical: Canonical) -> list[bytes]:
-        index, by = canonical.index, self.dataset.split.by
-        if by == "row":
-            return index.row_keys()
-        if by == "prompt":
-            return index.prompt_keys()
-        if by == "first_user":
-            return list(_first_users(canonical))
-        return self._field_keys(inputs, canonical, by)
-
-    def _field_keys(self, inputs: Sequence[InputFile], canonical: Canonical, by: str) -> list[bytes]:
-        from ftspec.data.rows import encode
-
-        assert canonical.metadata is not None
-        index = canonical.index
-        keys: list[bytes] = []
-        missing: list[Problem] = []
-        with canonical.metadata.open("rb") as lines:
-            for row, line in enumerate(lines):
-                value = msgspec.json.decode(line).get(by)
-                keys.append(encode(value))
-                if value is None and len(missing) < 100:
-                    file = inputs[index.source[row]]
-                    message = f"no field {by}, which the split goes by"
-                    missing.append(Problem("missing_field", message, "dataset.split.by", file.path, index.line[row]))
-        if missing:
-            raise DataError.many(missing)
-        return keys
+        return bytes(assign(split_keys(self.dataset.split.by, inputs, canonical), bytes(homes), self.dataset.split))
 
     def _check_counts(self, rendering: Rendering, writers: Mapping[int, PartWriter], parts: bytes) -> None:
         """Add problems of whole parts: a format not trained on, too few rows, nothing drawn, a file too large."""
@@ -288,17 +275,6 @@ def _canonical(body: Any, files: Mapping[str, Path]) -> Canonical:
     return Canonical(
         index, files["canonical.jsonl"], files.get("metadata.jsonl"), body["row_format"], list(body["rows_of"])
     )
-
-
-def _first_users(canonical: Canonical) -> Iterator[bytes]:
-    """Yield the content of every row's first user message as its key."""
-    from ftspec.data.rows import encode
-
-    with canonical.lines.open("rb") as lines:
-        for line in lines:
-            row = msgspec.json.decode(line)
-            messages = row.get("messages") or [{"role": "user", "content": row.get("prompt")}]
-            yield encode(next((m.get("content") for m in messages if m["role"] == "user"), None))
 
 
 def _rows(count: int) -> str:

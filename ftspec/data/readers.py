@@ -20,6 +20,7 @@ from ftspec.spec.errors import Problem
 MAX_JSON = 256 * 1024 * 1024  # a JSON list is read as a whole
 _BLOCK = 4 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_OTHER_DELIMITERS = (";", "\t", "|")
 
 
 Raw = bytes | dict[str, Any] | Problem
@@ -174,20 +175,25 @@ def _worded(text: str, error: json.JSONDecodeError) -> tuple[str, str, str]:
 def _csv(stream: IO[bytes], source: InputFile) -> Iterator[tuple[int, Raw]]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
-        yield from _csv_rows(text, source.path, source.columns)
+        yield from _csv_rows(text, source)
     finally:
         text.detach()
 
 
-def _csv_rows(text: io.TextIOWrapper, path: str, columns: tuple[str, ...] | None) -> Iterator[tuple[int, Raw]]:
+def _csv_rows(text: io.TextIOWrapper, source: InputFile) -> Iterator[tuple[int, Raw]]:
+    path = source.path
     csv.field_size_limit(MAX_LINE)
-    reader = csv.reader(_bounded(text, path), strict=True)
+    reader = csv.reader(_bounded(text, path), strict=True, delimiter=source.delimiter or ",")
     start = 1
     try:
-        header = list(columns) if columns else next(reader, [])
+        header = list(source.columns) if source.columns else next(reader, [])
+        if source.columns is None:
+            _check_delimiter(header, "the header", source, 1)
         _check_header(header, path)
         start = reader.line_num + 1
         for values in reader:
+            if len(values) == 1 < len(header):
+                _check_delimiter(values, "the row", source, start)
             if values:
                 yield start, _csv_row(header, values, path, start)
             start = reader.line_num + 1
@@ -209,6 +215,29 @@ def _bounded(text: io.TextIOWrapper, path: str) -> Iterator[str]:
         if len(line) == MAX_LINE:
             raise ReadError(huge_line(path, number))
         yield line
+
+
+class DelimiterError(ReadError):
+    """A CSV file is separated by something else; `found` is what."""
+
+    def __init__(self, problem: Problem, found: str) -> None:
+        super().__init__(problem)
+        self.found = found
+
+
+def _check_delimiter(values: list[str], what: str, source: InputFile, line: int) -> None:
+    """Raise DelimiterError for a line that is one value and holds another delimiter, where none was given."""
+    if len(values) != 1 or source.delimiter is not None:
+        return
+    counts = {mark: values[0].count(mark) for mark in _OTHER_DELIMITERS}
+    mark = max(counts, key=lambda one: counts[one])
+    if not counts[mark]:
+        return
+    shown = values[0] if len(values[0]) <= 60 else values[0][:57] + "..."
+    word, written = ("tabs", '"\\t"') if mark == "\t" else (f"`{mark}`", f'"{mark}"')
+    message = f"{what} has one column, `{shown}`: it looks separated by {word}, not by commas"
+    fix = f"give the source its delimiter: {{path: {source.path}, delimiter: {written}}}"
+    raise DelimiterError(Problem("csv", message, file=source.path, line=line, fix=fix), mark)
 
 
 def _check_header(header: list[str], path: str) -> None:

@@ -64,6 +64,7 @@ class RowsBuilder:
         Raises DataError with the problems of all rows, StorageError where the disk refuses.
         """
         rows_of: list[int] = []
+        gave_up = False
         try:
             with self._lines_path.open("wb", _BUFFER) as lines:
                 metadata = self._metadata_path.open("wb", _BUFFER) if self._metadata_path else None
@@ -76,12 +77,13 @@ class RowsBuilder:
                     if metadata is not None:
                         metadata.close()
         except TooManyBadRowsError:
-            self.issues.raise_all(gave_up=True)
+            gave_up = True
         except OSError as error:
             raise StorageError.of(error, self._lines_path) from error
-        for problem in [*(problem for screen in screens for problem in screen.problems()), *mapper.problems()]:
-            self.issues.add(problem)
-        self.issues.raise_all()
+        whole = mapper.lacks()
+        if not self.issues.bad_rows:  # what no row has may stand in a row that could not be read
+            whole += [*(problem for screen in screens for problem in screen.problems()), *mapper.problems()]
+        self.issues.raise_all(whole, gave_up=gave_up)
         if self._counting is not None:
             self._counting.flush()
         return Canonical(self.index, self._lines_path, self._metadata_path, self.row_format or "chat", rows_of)
@@ -112,7 +114,8 @@ class RowsBuilder:
                     metadata.write(encode(extra) + b"\n")
         except ReadError as failure:
             self.issues.add_row([failure.problem])
-        if len(self.index) == before and self.issues.bad_rows == bad and screen.skipped == skipped:
+        bad = self.issues.bad_rows + self.issues.unmade - bad
+        if len(self.index) == before and not bad and screen.skipped == skipped:
             self.issues.add(Problem("empty_file", f"{source.path} holds no rows", f"{source.where}.path", source.path))
 
     def _add(self, row: Row, file: str, line: int) -> bytes:

@@ -8,7 +8,7 @@ from ftspec.data.issues import BadRowError
 from ftspec.data.messages import row_object
 from ftspec.data.origins import Origin
 from ftspec.data.selection import Selection
-from ftspec.spec.errors import Problem
+from ftspec.spec.errors import Problem, Problems, SpecError
 
 
 class Screen:
@@ -39,5 +39,9 @@ class Screen:
 
 
 def screens(origins: Sequence[Origin], contracts: Sequence[Any]) -> list[Screen]:
-    """Return one screen a source. Raises SpecError for a schema that is none."""
-    return [Screen(origin, contract) for origin, contract in zip(origins, contracts, strict=True)]
+    """Return one screen a source. Raises SpecError for every schema that is none."""
+    problems = Problems()
+    pairs = zip(origins, contracts, strict=True)
+    made = [problems.try_to(lambda o=origin, c=contract: Screen(o, c)) for origin, contract in pairs]  # type: ignore[misc]
+    problems.raise_as(SpecError)
+    return [screen for screen in made if screen is not None]

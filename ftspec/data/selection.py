@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ftspec.data import template
-from ftspec.spec.errors import Problem, SpecError
+from ftspec.spec.errors import Problem
 
 _MOST_SEEN = 1000  # distinct names or values remembered for suggestions
 
@@ -21,7 +21,7 @@ class _Condition:
     def __init__(self, field: str, wanted: Any) -> None:
         self.field = field
         self.wanted = wanted if isinstance(wanted, list) else [wanted]
-        self.place = _place(field)
+        self.place = template.path_or_name(field)
         self.found = False
         self.hits = [False] * len(self.wanted)
         self.seen: dict[tuple[type[Any], Any], None] = {}
@@ -43,14 +43,6 @@ class _Condition:
         if not kept and len(self.seen) < _MOST_SEEN and isinstance(value, str | int | float | bool | None):
             self.seen[type(value), value] = None
         return kept
-
-
-def _place(field: str) -> template.Place:
-    try:
-        places = template.parse("{{ " + field + " }}").places
-    except SpecError:
-        places = ()
-    return places[0] if places else template.Place(field, (field,))
 
 
 class Selection:

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from ftspec.data.cache import Cache, content_id
 from ftspec.data.origins import Home, origins
 from ftspec.data.remote import copies
 from ftspec.spec.dataset import Dataset, Source
-from ftspec.spec.errors import DataError, Problem, UnsafeError
+from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, UnsafeError
 from ftspec.storage import sha256_file
 
 Format = Literal["jsonl", "json", "csv", "parquet"]
@@ -24,6 +24,7 @@ _SUFFIXES: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".csv": "csv",
+    ".tsv": "csv",
     ".parquet": "parquet",
 }
 _COMPRESSED: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
@@ -36,7 +37,7 @@ class InputFile:
     """One file to read.
 
     `where` is the spec path of its source, `group` its number in `origins`, `home` the part it is bound to, `stamp` its
-    size, time (ns) and inode when its digest was taken; `field` and `columns` as in the spec.
+    size, time (ns) and inode when its digest was taken; `field`, `columns` and `delimiter` as in the spec.
     """
 
     path: str
@@ -51,26 +52,47 @@ class InputFile:
     home: Home = "train"
     field: str | None = None
     columns: tuple[str, ...] | None = None
+    delimiter: str | None = None
+
+    def to_json(self) -> list[Any]:
+        """Return everything that decides the rows, as plain JSON, for cache ids."""
+        facts = [self.path, self.sha256, self.format, self.compression, self.home, self.group, self.field, self.columns]
+        return facts if self.delimiter is None else [*facts, self.delimiter]
 
 
 def find_inputs(dataset: Dataset, root: Path, cache: Cache) -> list[InputFile]:
     """Return the files of `dataset`, globs in sorted order, in the order of `origins`.
 
-    Raises DataError with every missing, empty or altered file at once, UnsafeError for a path outside `root`.
+    Raises DataError with every missing, empty or altered file at once, UnsafeError where a path lies outside `root`.
     """
+    found, wrong = look_for_inputs(dataset, root, cache)
+    problems = Problems()
+    for one in wrong:
+        problems.take(one)
+    if (error := problems.error()) is not None:
+        raise error
+    return found
+
+
+def look_for_inputs(dataset: Dataset, root: Path, cache: Cache) -> tuple[list[InputFile], list[FtspecError]]:
+    """Return the files of `dataset` that can be read, and an error for what cannot."""
     problems: list[Problem] = []
+    wrong: list[FtspecError] = []
     found: list[InputFile] = []
     for group, origin in enumerate(origins(dataset)):
         place = (origin.where, group, origin.home)
         if origin.source.remote:
             found += _fetched(origin.source, cache, place, problems)
             continue
-        for path in _expand(origin.source.path, root, origin.where, problems):
+        try:
+            paths = _expand(origin.source.path, root, origin.where, problems)
+        except UnsafeError as error:
+            wrong.append(error)
+            continue
+        for path in paths:
             made = _input(path, origin.source, root, cache, place, problems)
             found += [made] if made else []
-    if problems:
-        raise DataError.many(problems)
-    return found
+    return found, [*([DataError.many(problems)] if problems else []), *wrong]
 
 
 def _fetched(
@@ -155,7 +177,8 @@ def _made(
     (sha256, stamp), (where, group, home) = digest, place
     compression = _COMPRESSED.get(PurePosixPath(real.name if source.remote else path).suffix.lower())
     columns = tuple(source.columns) if source.columns else None
-    return InputFile(path, real, sha256, stamp[0], form, compression, where, group, stamp, home, source.field, columns)
+    facts = (path, real, sha256, stamp[0], form, compression, where, group, stamp, home, source.field, columns)
+    return InputFile(*facts, source.delimiter or _delimiter(path))
 
 
 def huge_line(path: str, line: int) -> Problem:
@@ -181,6 +204,10 @@ def _format(path: str, source: Source) -> Format | None:
         return source.format
     pure = PurePosixPath(path.lower())
     return _SUFFIXES.get((pure.with_suffix("") if pure.suffix in _COMPRESSED else pure).suffix)
+
+
+def _delimiter(path: str) -> str | None:
+    return "\t" if ".tsv" in PurePosixPath(path.lower()).suffixes[-2:] else None
 
 
 def _missing(path: str, real: Path, root: Path, where: str) -> Problem:

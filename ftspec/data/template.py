@@ -6,7 +6,7 @@ There are no filters, no expressions and no code.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -151,6 +151,33 @@ def _steps(path: str) -> tuple[Step, ...]:
         else:
             steps.append(int(found["number"] or found["index"]))
     return tuple(steps)
+
+
+def written(steps: Sequence[Step]) -> str:
+    """Return steps as a template writes them: `a.b[0]`, `["Customer name"].b`."""
+    text = ""
+    for step in steps:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif re.fullmatch(_NAME, step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+    return text
+
+
+def place_of(field: str) -> Place:
+    """Return the place that a field given by its name or path alone means. Raises SpecError `template`."""
+    found = _PATH.fullmatch(field)
+    if found is None:
+        fix = f"write a name, a path such as a.b[0], or any name in brackets: {written((field,))}"
+        raise SpecError("template", f"not a field: {field!r}", fix=fix)
+    return Place(field, _steps(field))
+
+
+def path_or_name(field: str) -> Place:
+    """Return the place of a field named in a key of the spec; what is no path is a name."""
+    return Place(field, _steps(field) if _PATH.fullmatch(field) else (field,))
 
 
 def _malformed(template: str, start: int) -> SpecError:

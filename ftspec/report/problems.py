@@ -73,6 +73,8 @@ def _shown(character: str) -> str:
     code = ord(character)
     if character == "\n":
         return " "
+    if character == "\t":
+        return "\\t"
     if (
         code < 32
         or 127 <= code < 160

@@ -33,6 +33,7 @@ class Source(Strict):
     format: Literal["auto", "jsonl", "json", "csv", "parquet"] = "auto"
     field: Annotated[str, Field(min_length=1)] | None = None
     columns: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
     where: Annotated[dict[str, Wanted], Field(min_length=1)] | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     count: Count | None = None

@@ -1,11 +1,14 @@
 """One tree of errors: each has a stable code, says what is wrong, where, and what to do, and ends in one exit code."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+COMMAND_LINE = "command line"  # the `file` of what is wrong with an override
 
 
 class Exit(IntEnum):
@@ -172,6 +175,7 @@ class Problems:
     """A collector: rooms add what they find, the caller raises all of it at once."""
 
     found: list[Problem] = field(default_factory=list)
+    kinds: list[type[FtspecError]] = field(default_factory=list)
 
     def add(self, code: str, message: str, **place: Any) -> None:
         """Add one problem."""
@@ -186,3 +190,37 @@ class Problems:
         """Raise everything found as one error of `kind`, if there is an error among it."""
         if self.errors:
             raise kind.many(self.errors)
+
+    def try_to(self, look: Callable[[], T]) -> T | None:
+        """Return what `look` returns, or None after taking down what it raises of a spec or its data."""
+        try:
+            return look()
+        except (SpecError, DataError, UnsafeError) as error:
+            self.take(error)
+            return None
+
+    def take(self, error: FtspecError) -> None:
+        """Add an error's problems; the kind of all of them together may change by it."""
+        self.found += error.problems
+        self.kinds.append(type(error))
+
+    def error(self) -> FtspecError | None:
+        """Return all errors as one, each once, or None where there is none."""
+        if not self.errors:
+            return None
+        return kind_of(self.kinds or [SpecError]).many(dict.fromkeys(self.errors))
+
+
+def kind_of(kinds: Sequence[type[FtspecError]]) -> type[FtspecError]:
+    """Return the kind of several errors together: unsafe above all, a mistake of the spec below all."""
+    unsafe = (kind for kind in kinds if issubclass(kind, UnsafeError))
+    other = (kind for kind in kinds if not issubclass(kind, SpecError))
+    return next(unsafe, None) or next(other, None) or kinds[0]
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems by file, line and column; then those of the command line, then those without a place.
+
+    What stands at one place, or at none, keeps its order.
+    """
+    return sorted(problems, key=lambda one: (not one.file, one.file == COMMAND_LINE, one.file, one.line, one.column))

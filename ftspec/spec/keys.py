@@ -166,6 +166,10 @@ WORDS: dict[str, Words] = {
                 "Names for rows that are lists, and for a CSV file whose first line is a row.",
                 "columns: [text, intent]",
             ),
+            "delimiter": (
+                "What stands between the values of a CSV file: a comma, in a `.tsv` file a tab.",
+                '{path: data/rows.csv, delimiter: ";"}',
+            ),
             "where": (
                 "Use rows whose field has this value, or one of a list; equality on raw values.",
                 "where: {category: [card_arrival, cash_withdrawal], lang: en}",

@@ -23,7 +23,7 @@ from ftspec.workflows.plan import Plan, make_plan
 
 MAX_COPIED = 50 * 2**20
 MAX_CONFIG = 1024 * 1024
-_DATA = (".jsonl", ".ndjson", ".csv", ".json")
+_DATA = (".jsonl", ".ndjson", ".csv", ".tsv", ".json")
 _YAML = (".yaml", ".yml")
 
 

@@ -267,3 +267,21 @@ def test_a_hugging_face_folder_offline(project: Any) -> None:
     project.cache = project.root / "cache"
     prepared = project.prepare(dataset)
     assert prepared.parts["train"].sha256 == project.prepare(of("data/a.jsonl")).parts["train"].sha256
+
+
+def test_a_csv_file_with_another_delimiter(project: Any) -> None:
+    messages = [{"role": "user", "content": "{{ text }}"}, {"role": "assistant", "content": "{{ label }}"}]
+    project.raw(b"text;label\na, b;x\n", "data/a.csv").raw(b"text\tlabel\na, b\tx\n", "data/a.tsv")
+    for more in ({}, {"columns": ["text", "label"]}):
+        with pytest.raises(DataError) as caught:
+            project.prepare({"sources": [{"path": "data/a.csv", **more}], "messages": messages})
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.file, problem.line) == ("csv", "data/a.csv", 1)
+        assert "`text;label`: it looks separated by `;`, not by commas" in problem.message
+        assert problem.fix == 'give the source its delimiter: {path: data/a.csv, delimiter: ";"}'
+    for source in ({"path": "data/a.csv", "delimiter": ";"}, {"path": "data/a.tsv"}):
+        done = project.prepare({"sources": [source], "messages": messages})
+        assert [m["content"] for row in read_rows(done.parts["train"]) for m in row["messages"]] == ["a, b", "x"]
+    project.raw(b"a;b\nx\n", "data/one.csv")
+    messages = [{"role": "user", "content": '{{ ["a;b"] }}'}, {"role": "assistant", "content": "y"}]
+    assert project.prepare({"sources": [{"path": "data/one.csv", "delimiter": ","}], "messages": messages})

@@ -48,7 +48,7 @@ def test_rows_of_another_form_are_told_with_their_line(project: Any) -> None:
             {"question": "q", "answer": "x\n#### 1", "final": "y"},
         ]
     )
-    assert problems(project, GSM8K) == [("extract", 1), ("missing_field", 2), ("extract", 3)]
+    assert problems(project, GSM8K) == [("missing_field", 2), ("extract", 1), ("extract", 3)]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,13 @@ def test_a_row_brings_its_own_tools(project: Any) -> None:
     found = [row.get("tools") for row in read_rows(project.prepare(dataset).parts["train"])]
     assert found == [[TOOL], None, None]
     project.rows([{"q": "1", "functions": "f"}, {"q": "2"}])
-    assert problems(project, dataset) == [("tools", 1), ("missing_field", 2)]
+    assert problems(project, dataset) == [("missing_field", 2), ("tools", 1)]
+    with pytest.raises(SpecError) as caught:
+        project.prepare({"messages": messages, "tools": {"field": "3"}})
+    assert str(caught.value) == (
+        "dataset.tools.field: not a field: '3'; write a name, a path such as a.b[0], or any name in brackets: [\"3\"] "
+        "[template]"
+    )
 
 
 def test_fixed_shots_stand_before_each_row_and_are_not_learned(project: Any) -> None:
@@ -165,18 +171,6 @@ def test_rows_must_have_a_format_that_is_trained_on(project: Any, make_chat: Any
     project.rows([make_chat("a", "b")])
     with pytest.raises(DataError, match="trains preference rows"):
         project.prepare(limits=RowRules(min_rows=1, formats=("preference",)))
-
-
-def test_missing_fields_name_the_row_and_what_it_has(project: Any) -> None:
-    project.raw(b'\n\n{"question": "q", "answr": "x"}\n')
-    messages = [
-        {"role": "user", "content": "{{ question }} {{ a.b[0] }}"},
-        {"role": "assistant", "content": "{{ answer }}"},
-    ]
-    with pytest.raises(DataError) as caught:
-        project.prepare({"messages": messages})
-    assert [(p.code, p.line) for p in caught.value.problems] == [("missing_field", 3)] * 2
-    assert "the row has: question, answr" in str(caught.value)
 
 
 NESTED = {"val": [["v1", "a"]], "train": [["t1", "a"], ["t2", "oos"]], "oos": [["t3", "oos"]]}

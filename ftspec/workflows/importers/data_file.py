@@ -12,7 +12,7 @@ from typing import Any
 
 from ftspec.data.cache import Cache
 from ftspec.data.compression import ReadError
-from ftspec.data.readers import read
+from ftspec.data.readers import DelimiterError, read
 from ftspec.data.sources import find_inputs
 from ftspec.spec.dataset import Dataset, Source
 from ftspec.spec.errors import DataError, Problem, UsageError
@@ -79,9 +79,14 @@ def sketch_data(
 
     Raises DataError where the file cannot be read, UsageError where the columns cannot be chosen.
     """
-    columns, kind = _look(root, path)
+    source = {"path": path}
+    try:
+        columns, kind = _look(root, source)
+    except DelimiterError as error:
+        source["delimiter"] = error.found
+        columns, kind = _look(root, source)
     notes: list[str] = []
-    dataset: dict[str, Any] = {"sources": [{"path": path}]}
+    dataset: dict[str, Any] = {"sources": [source]}
     if kind == "raw":
         inputs, answer, how = choose_columns(columns, input_, output)
         dataset["messages"] = _template(inputs, answer, system)
@@ -120,9 +125,13 @@ def sketch_data(
     return Sketch({"model": "tiny", "dataset": dataset}, choices, made, tuple(notes))
 
 
-def _look(root: Path, path: str) -> tuple[Columns, str]:
-    """Read all rows once; return what they hold and whether they are `chat`, `completion` or `raw` rows."""
-    source = find_inputs(Dataset(sources=[Source(path=path)]), root, Cache(None))[0]
+def _look(root: Path, given: Mapping[str, Any]) -> tuple[Columns, str]:
+    """Read all rows once; return what they hold and whether they are `chat`, `completion` or `raw` rows.
+
+    Raises DataError; DelimiterError where a CSV file needs a `delimiter`.
+    """
+    path = given["path"]
+    source = find_inputs(Dataset(sources=[Source(**given)]), root, Cache(None))[0]
     columns = Columns()
     kinds: Counter[str] = Counter()
     try:
@@ -138,6 +147,8 @@ def _look(root: Path, path: str) -> tuple[Columns, str]:
             if "conversations" in row and kind == "raw":
                 fix = "rename conversations to messages, from to role (human: user, gpt: assistant), value to content"
                 raise DataError("sharegpt", "ShareGPT rows are not read", file=path, line=line, fix=fix)
+    except DelimiterError:
+        raise
     except ReadError as error:
         raise DataError.many([error.problem]) from None
     if not columns.rows:
