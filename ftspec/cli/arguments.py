@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ftspec.cli.completing import complete_words
-from ftspec.spec.errors import FtspecError, Problem, UnsafeError, UsageError
+from ftspec.spec.errors import FtspecError, Problem, UsageError, in_order, kind_of, shortened
 
 if TYPE_CHECKING:
     from ftspec.compose import Project
@@ -108,14 +108,14 @@ def gathered(targets: Sequence[Target], do: Callable[[Target], T]) -> tuple[list
             failed.append((target.name, error))
     if len(failed) == len(targets) == 1:
         return [], failed[0][1]
+    if not failed:
+        return done, None
     having: dict[Problem, list[str]] = {}
     for name, found in failed:
         for problem in found.problems:
             having.setdefault(problem, []).append(name)
-    if not failed:
-        return done, None
-    kind = next((type(found) for _, found in failed if isinstance(found, UnsafeError)), type(failed[0][1]))
-    return done, kind.many(_in_some(problem, names, len(targets)) for problem, names in having.items())
+    told = [_in_some(problem, names, len(targets)) for problem, names in having.items()]
+    return done, kind_of([type(found) for _, found in failed]).many(shortened(in_order(told)))
 
 
 def _in_some(problem: Problem, names: Sequence[str], targets: int) -> Problem:

@@ -8,20 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftspec.compose.composed import Composed, ConfigFile, Point
-    from ftspec.compose.loading import load
+    from ftspec.compose.loading import attempt, load
     from ftspec.compose.project import Project, builtin_conf
+    from ftspec.compose.remains import Part, Remains
     from ftspec.compose.sites import Site
     from ftspec.compose.tracing import where
     from ftspec.compose.verify import verify_with_hydra
 
-__all__ = ["Composed", "ConfigFile", "Point", "Project", "Site", "builtin_conf", "load", "verify_with_hydra", "where"]
+__all__ = [
+    "Composed",
+    "ConfigFile",
+    "Part",
+    "Point",
+    "Project",
+    "Remains",
+    "Site",
+    "attempt",
+    "builtin_conf",
+    "load",
+    "verify_with_hydra",
+    "where",
+]
 
 _HOMES = {
     "Composed": "composed",
     "ConfigFile": "composed",
+    "Part": "remains",
     "Point": "composed",
     "Project": "project",
+    "Remains": "remains",
     "Site": "sites",
+    "attempt": "loading",
     "builtin_conf": "project",
     "load": "loading",
     "verify_with_hydra": "verify",

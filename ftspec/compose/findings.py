@@ -1,6 +1,6 @@
 """Collects what is wrong, in the base and in each run, and says all of it once, each with its place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,9 +9,10 @@ from ftspec.compose.overrides import under
 from ftspec.compose.points import Column, same
 from ftspec.compose.scan import UNSAFE
 from ftspec.compose.session import Session
+from ftspec.compose.shape import meant, shapes_at
 from ftspec.compose.sites import COMMAND_LINE, Place, Table, file_table, nearest
-from ftspec.compose.wording import dotted
-from ftspec.spec.errors import FtspecError, Problem, SpecError, UnsafeError
+from ftspec.compose.wording import dotted, keys
+from ftspec.spec.errors import FtspecError, Problem, SpecError, UnsafeError, in_order, shortened
 
 Path = tuple[str | int, ...]
 
@@ -30,7 +31,7 @@ class Scope:
 
 
 BASE = Scope()
-MAX_SHOWN = 200
+_OF_HOLES = ("missing_key", "missing_value", "reference")  # mistakes that may only follow from what was not read
 
 
 @dataclass
@@ -42,12 +43,16 @@ class _Found:
     used_by: list[str] = field(default_factory=list)
 
 
+def kind_of_codes(problems: Sequence[Problem]) -> type[FtspecError]:
+    """Return UnsafeError where one of the problems is a refusal, else SpecError."""
+    return UnsafeError if any(problem.code in UNSAFE for problem in problems) else SpecError
+
+
 def raise_all(problems: Sequence[Problem]) -> None:
     """Raise all errors among the problems at once: as UnsafeError if one of them is, else as SpecError."""
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
-        kind: type[FtspecError] = UnsafeError if any(problem.code in UNSAFE for problem in errors) else SpecError
-        raise kind.many(errors)
+        raise kind_of_codes(errors).many(errors)
 
 
 @dataclass
@@ -61,6 +66,7 @@ class Findings:
     placed: list[Problem] = field(default_factory=list)
     found: dict[Any, _Found] = field(default_factory=dict)
     warned: list[_Found] = field(default_factory=list)
+    holes: list[Path] = field(default_factory=list)  # what a file or an option that cannot be read would have set
     _tables: dict[tuple[str, ...], Table] = field(default_factory=dict)
 
     def place(self, problem: Problem) -> None:
@@ -112,13 +118,13 @@ class Findings:
         """Whether an error was found."""
         return bool(self.placed or self.found)
 
-    def raise_if_any(self, runs: int = 1, *, scanned: Sequence[Problem] = ()) -> None:
-        """Raise everything found, if anything was; `runs` is the number of runs, `scanned` comes from the files."""
-        if not self.any and not scanned:
-            return
+    def problems(self, runs: int = 1, *, scanned: Sequence[Problem] = ()) -> list[Problem]:
+        """Return everything found, in order; `runs` is the number of runs, `scanned` comes from the files."""
         problems = [*scanned, *self.placed]
         taken = {(problem.file, problem.line, problem.column) for problem in scanned if problem.line}
         for found in self.found.values():
+            if found.problem.code in _OF_HOLES and self._follows(found):
+                continue
             problem = self._said(found, runs)
             # A YAML trap explains what the schema then refuses.
             if (problem.file, problem.line, problem.column) not in taken or problem.code not in (
@@ -126,7 +132,22 @@ class Findings:
                 "override_syntax",
             ):
                 problems.append(problem)
-        raise_all(_shortened(sorted(_distinct(problems), key=_order)))
+        return shortened(in_order(sorted(_distinct(problems), key=lambda problem: problem.path)))
+
+    def _follows(self, found: _Found) -> bool:
+        """Tell whether a mistake may follow from what was not read: a reference may point anywhere into it."""
+        anywhere = found.problem.code == "reference"
+        return any(anywhere or found.path[: len(hole)] == hole for hole in self.holes)
+
+    def broken(self, label: str) -> set[Path]:
+        """Return the paths at which a run, or the experiment as a whole, is known to be wrong."""
+        paths = [found.path for found in self.found.values() if found.runs & {"", label}]
+        paths += [tuple(keys(problem.path)) for problem in self.placed if problem.path and not self._left_out(problem)]
+        return {broken for path in paths for broken in _spread(path)} | set(self.holes)
+
+    def _left_out(self, problem: Problem) -> bool:
+        """Tell whether composing went on without what a problem is about: its holes say what is missing."""
+        return problem.code == "unknown_option" and problem.file != COMMAND_LINE
 
     def warnings(self) -> tuple[Problem, ...]:
         """Return the warnings with their places."""
@@ -187,23 +208,23 @@ class Findings:
         return {path: Place(loaded.shown, node.line, node.column) for path, node, _ in loaded.document.marks()}
 
 
+def _spread(path: Path) -> Iterator[Path]:
+    """Yield what a mistake at a path makes doubtful: the path, the axis of a sweep, the key that was meant."""
+    yield path
+    if path and path[0] == "sweep":
+        yield from (tuple(part.split(".")) for part in path[1:] if isinstance(part, str) and shapes_at(part.split(".")))
+    elif path and not shapes_at(path):
+        probably = meant(path) or path[:-1]
+        if probably:
+            yield probably
+
+
 def _below(node: Any, part: str | int) -> Any:
     if isinstance(node, dict):
         return node.get(part)
     if isinstance(node, list) and isinstance(part, int) and part < len(node):
         return node[part]
     return None
-
-
-def _order(problem: Problem) -> tuple[Any, ...]:
-    return (problem.file == COMMAND_LINE, problem.file, problem.line, problem.column, problem.path)
-
-
-def _shortened(problems: list[Problem]) -> list[Problem]:
-    if len(problems) <= MAX_SHOWN:
-        return problems
-    more = Problem("more", f"and {len(problems) - MAX_SHOWN} more problems of the same kinds")
-    return [*problems[:MAX_SHOWN], more]
 
 
 def _distinct(problems: Sequence[Problem]) -> list[Problem]:

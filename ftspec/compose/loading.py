@@ -11,15 +11,17 @@ from ftspec.compose import given as command_line
 from ftspec.compose import wording
 from ftspec.compose.axes import AxisError
 from ftspec.compose.composed import Composed, Point
-from ftspec.compose.expand import Expander, Run, UnresolvableError
+from ftspec.compose.expand import Base, Expander, Run, UnresolvableError
 from ftspec.compose.failures import of_hydra
-from ftspec.compose.findings import BASE, Findings, Scope
+from ftspec.compose.findings import BASE, Findings, Scope, raise_all
 from ftspec.compose.given import Given
+from ftspec.compose.holes import leave_out, of_refused
 from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
 from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
+from ftspec.compose.remains import Remains, distinct_configs, salvage
 from ftspec.compose.session import Session, opened, scan_problems
 from ftspec.compose.shape import ROOT, keys_of, shape_of
 from ftspec.compose.sites import COMMAND_LINE, merged_files
@@ -30,6 +32,7 @@ from ftspec.spec.experiment import Experiment
 from ftspec.spec.sweep import Sweep
 
 Path = tuple[str | int, ...]
+_MOST_HOLES = 50
 
 
 def load(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:
@@ -39,10 +42,22 @@ def load(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed
 
     Raises SpecError with every problem found, UnsafeError if one of them is a refusal, UsageError for an unknown name.
     """
+    found = attempt(project, name, overrides)
+    if isinstance(found, Remains):
+        raise_all(found.problems)
+        raise AssertionError("an experiment that cannot be composed has a problem")
+    return found
+
+
+def attempt(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed | Remains:
+    """Do the same, and return what is well formed of an experiment that cannot be composed, with every problem found.
+
+    Raises SpecError for names that mean two files, UsageError for an unknown name.
+    """
     name = project.name_of(name)
     snapshot = Snapshot.of(project)
     with opened(snapshot, name, str(project.experiments.absolute())) as session:
-        return Loading(project, session, tuple(overrides)).composed()
+        return Loading(project, session, tuple(overrides)).attempt()
 
 
 @dataclass
@@ -50,6 +65,7 @@ class _Point:
     """A run while it is checked."""
 
     planned: Planned
+    name: str = ""
     run: Run | None = None
     experiment: Experiment | None = None
 
@@ -68,10 +84,21 @@ class Loading:
 
     def composed(self) -> Composed:
         """Return the experiment, or raise everything that is wrong with it."""
+        found = self.attempt()
+        if isinstance(found, Remains):
+            raise_all(found.problems)
+            raise AssertionError("an experiment that cannot be composed has a problem")
+        return found
+
+    def attempt(self) -> Composed | Remains:
+        """Return the experiment, or what is well formed of it with everything that is wrong."""
         check_layout(self.session.snapshot, self.session.name)
         self.given = command_line.read(self.session, self.overrides, self.findings.place)
         self.findings.given = self.given
-        raw, sweep = self._base_files()
+        files = self._base_files()
+        if files is None:
+            return self._remains([], None, None)
+        raw, sweep = files
         base = self._base_run(raw)
         sweeping = Sweeping(self.session, raw, self.findings.add)
         checked = self._sweep(sweep)
@@ -82,12 +109,41 @@ class Loading:
         experiment = self._base_experiment(base, sweep, points, sweeping)
         if not self.findings.any:
             self._check_effects(points, sweeping)
-        self.findings.raise_if_any(len(points), scanned=scan_problems(self.session.snapshot))
+        if self.findings.any or scan_problems(self.session.snapshot):
+            return self._remains(points, raw, base)
         assert experiment is not None
         return self._composed(experiment, points, sweeping)
 
-    def _base_files(self) -> tuple[Any, Any]:
-        """Compose the choices of groups: return the unresolved configuration and the sweep block."""
+    def _remains(self, points: "Sequence[_Point]", raw: Any, base: Run | None) -> Remains:
+        """Gather what is well formed: of each run that composed, else of the base point as far as it resolves."""
+        problems = self.findings.problems(len(points), scanned=scan_problems(self.session.snapshot))
+        composed = [(point.name, point.planned, point.run.config) for point in points if point.run is not None]
+        if not composed and raw is not None:
+            config = base.config if base is not None else raw
+            composed = [("", Planned({}, ()), {key: value for key, value in config.items() if key != "sweep"})]
+        texts = self.texts
+        kept = [
+            part
+            for name, planned, config in distinct_configs(composed)
+            if (part := salvage(name, planned, prepare(config, texts, _unheard, ROOT), self.findings.broken(name)))
+        ]
+        return Remains(
+            project=self.project,
+            name=self.session.name,
+            overrides=self.overrides,
+            parts=tuple(kept),
+            problems=tuple(problems),
+            files=self.session.snapshot.files(),
+            sites=self.findings.table(self.findings.groups) if raw is not None else {},
+            given=tuple(one.key for one in self.given if one.values is None and not one.is_group),
+            axes={key: column.at for key, column in self.findings.columns.items()},
+        )
+
+    def _base_files(self) -> tuple[Any, Any] | None:
+        """Compose the choices of groups: return the unresolved configuration and the sweep block, None where no way is.
+
+        What names nothing is left out, so that everything else is looked at too.
+        """
         groups = tuple(
             one.text
             for one in self.given
@@ -95,16 +151,12 @@ class Loading:
         )
         self.all_groups = self.findings.groups = groups
         self.base_groups = tuple(one.text for one in self._of_runs() if one.is_group and one.values is None)
-        problem = None
-        try:
-            base = self.expander.base(groups)
-        except self.session.errors as error:
-            problem = self._hydra_problem(error)
-        scanned = scan_problems(self.session.snapshot)
-        if problem is not None or any(file.refused for file in self.session.snapshot.loaded.values()):
-            if problem is not None and not any(file.refused for file in self.session.snapshot.loaded.values()):
-                self.findings.place(problem)
-            self.findings.raise_if_any(scanned=scanned)
+        base = self._base_of(groups)
+        refused = [file for file in self.session.snapshot.loaded.values() if file.refused]
+        holes = of_refused(self.session, refused)
+        if base is None or holes is None:
+            return None
+        self.findings.holes += holes
         self._complete({**base.raw, "sweep": base.sweep})
         # `~sweep` means the block, wherever it is written; to Hydra it would mean the group's entry alone.
         sweep = None if any(one.prefix == "~" and one.key == "sweep" for one in self.given) else base.sweep
@@ -113,8 +165,24 @@ class Loading:
                 sweep = self.expander.sweep_of([one.text for one in self.given if one.values is None])
             except self.session.errors as error:
                 self.findings.place(self._hydra_problem(error))
-                self.findings.raise_if_any(scanned=scanned)
+                sweep = None
         return base.raw, sweep
+
+    def _base_of(self, groups: tuple[str, ...]) -> Base | None:
+        """Compose with Hydra, again and again without what it does not find; None where that does not help."""
+        for _ in range(_MOST_HOLES):
+            try:
+                return self.expander.base(groups)
+            except self.session.errors as error:
+                problem = self._hydra_problem(error)
+            if any(file.refused and file.layer == "experiments" for file in self.session.snapshot.loaded.values()):
+                return None  # told by the scan
+            self.findings.place(problem)
+            holes = leave_out(self.session, problem)
+            if holes is None:
+                return None
+            self.findings.holes += holes
+        return None
 
     def _of_runs(self) -> list[Given]:
         return [one for one in self.given if not one.is_sweep_block]
@@ -191,8 +259,8 @@ class Loading:
         return [label(one.coordinates, short) for one in planned]
 
     def _point(self, planned: Planned, name: str) -> _Point:
-        point = _Point(planned)
-        scope = Scope(self._groups(planned), planned.coordinates, None, name if planned.coordinates else "")
+        point = _Point(planned, name if planned.coordinates else "")
+        scope = Scope(self._groups(planned), planned.coordinates, None, point.name)
         try:
             point.run = self.expander.run(planned.overrides)
         except UnresolvableError as error:
@@ -300,6 +368,10 @@ class Loading:
             warnings=self.findings.warnings(),
             counts=dict(self.expander.counts),
         )
+
+
+def _unheard(path: Path, problem: Problem) -> None:
+    """Say nothing: it was said when the configuration was checked."""
 
 
 def _remove(value: Any, path: Sequence[Any]) -> None:

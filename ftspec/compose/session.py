@@ -156,7 +156,13 @@ def _plugins(h: Any) -> tuple[Any, Any]:
 def _read(h: Any, loaded: Loaded) -> Any:
     """Read YAML as Hydra does; what only its reader refuses is reported like the scan's findings."""
     try:
-        return h.OmegaConf.load(io.StringIO(loaded.text))
+        config = h.OmegaConf.load(io.StringIO(loaded.text))
+        for entry, option in sorted(loaded.left_out, key=lambda one: (one[0], one[1] or 0), reverse=True):
+            if option is None:
+                del config.defaults[entry]
+            else:
+                del next(iter(config.defaults[entry].values()))[option]
+        return config
     except (yaml.YAMLError, *h.errors) as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)

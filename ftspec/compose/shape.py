@@ -258,22 +258,29 @@ SYNONYMS = {
 }
 
 
-def suggestion(path: Sequence[str | int], root: Shape = ROOT, known: Sequence[str] | None = None) -> str:
-    """Word a did-you-mean for the unknown last key of a path: the nearest sibling, or the same key elsewhere."""
+def meant(path: Sequence[str | int], root: Shape = ROOT, known: Sequence[str] | None = None) -> Path | None:
+    """Return what the unknown last key of a path probably stands for: a like sibling, or the same key elsewhere."""
     from difflib import get_close_matches
 
     *parent, key = path
     name = str(key)
     siblings = list(known_keys(parent, root) if known is None else known)
-    meant = SYNONYMS.get(name)
-    if meant in siblings:
-        return f"did you mean {meant}?"
+    synonym = SYNONYMS.get(name)
+    if synonym in siblings:
+        return (*parent, synonym)
     near = get_close_matches(name, siblings, n=1, cutoff=0.6)
     if near:
-        return f"did you mean {near[0]}?"
-    homes = [".".join(leaf) for leaf in leaves(root) if leaf[-1] in (name, meant) and list(leaf[:-1]) != parent]
-    if homes:
-        return f"did you mean {homes[0]}?"
-    if re.search(r"[()]", name):
+        return (*parent, near[0])
+    return next((leaf for leaf in leaves(root) if leaf[-1] in (name, synonym) and list(leaf[:-1]) != parent), None)
+
+
+def suggestion(path: Sequence[str | int], root: Shape = ROOT, known: Sequence[str] | None = None) -> str:
+    """Word a did-you-mean for the unknown last key of a path, or what is known there."""
+    found = meant(path, root, known)
+    if found is not None:
+        beside = found[:-1] == tuple(path[:-1])
+        return f"did you mean {found[-1] if beside else '.'.join(map(str, found))}?"
+    if re.search(r"[()]", str(path[-1])):
         return "quote the whole value: a comma inside { } ends it"
+    siblings = list(known_keys(path[:-1], root) if known is None else known)
     return f"known here: {', '.join(siblings)}" if siblings else ""

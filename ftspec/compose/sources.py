@@ -79,6 +79,8 @@ class Loaded:
     sha256: str
     document: Document | None
     problems: tuple[Problem, ...]
+    left_out: set[tuple[int, int | None]] = field(default_factory=set)
+    """Entries of its defaults list, or options of an entry, that name nothing: composing goes on without them."""
 
     def refuse(self, problem: Problem) -> None:
         """Add a problem that only composing found."""

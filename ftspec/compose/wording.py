@@ -26,6 +26,11 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
+def keys(path: str) -> tuple[str, ...]:
+    """Return the keys of a path as `dotted` writes it, or with list items in brackets: `a.b[0]`."""
+    return tuple(part for part in re.split(r"\.|\[([^\]]*)\]", path) if part)
+
+
 def of_validation(error: ValidationError, config: Any, root: Shape = ROOT, base: Path = ()) -> list[Placed]:
     """Return one problem for each mistake; the errors of a union's branches become one about the branch meant."""
     found = [_located(one, config, root) for one in error.errors(include_url=False)]

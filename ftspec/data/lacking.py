@@ -47,7 +47,7 @@ class Lacking:
         lack = found.get(file)
         if lack is None:
             near = nearest(place, row)
-            lack = found[file] = _Lack(line, _has(place, row), f"did you mean {near}?" if near else "")
+            lack = found[file] = _Lack(line, what_is_there(place, row), f"did you mean {near}?" if near else "")
         lack.add(line)
 
     def null(self, where: str, place: template.Place, file: str, line: int) -> None:
@@ -101,7 +101,7 @@ def _deepest(place: template.Place, row: Any) -> tuple[Any, int]:
     return value, len(place.steps)
 
 
-def _has(place: template.Place, row: Any) -> str:
+def what_is_there(place: template.Place, row: Any) -> str:
     """Word what stands where the path ends: `the row has: a, b`, `customer is a text`, `tags has 2 entries`."""
     value, number = _deepest(place, row)
     whose = template.written(place.steps[:number]) if number else "the row"

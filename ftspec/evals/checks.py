@@ -1,25 +1,29 @@
 """What can be wrong with a filled-in suite, before anything is asked."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ftspec.data.template import fields
+from ftspec.data.lacking import nearest, what_is_there
+from ftspec.data.template import MissingFieldError, Place, fields
 from ftspec.evals.graders.patterns import compiled
+from ftspec.evals.items import Item
 from ftspec.evals.metrics import metrics_of
+from ftspec.evals.values import places
 from ftspec.spec.errors import Problems, SpecError
 from ftspec.spec.suite import Arm, LabelGrader, RegexGrader, Suite
 
 KNOWN_MODELS = ("@base", "@run", "@majority")
+_TEMPLATES = ("input", "reference", "expected")  # keys of graders
 
 
-def check_suite(name: str, suite: Suite, references: Mapping[str, int], problems: Problems) -> None:
-    """Add every problem of a filled-in suite; see docs of each check."""
+def check_suite(name: str, suite: Suite, references: Mapping[str, int] | None, problems: Problems) -> None:
+    """Add every problem of a filled-in suite; see docs of each check. `references` None: no labels are known."""
     path = f"evals.{name}"
     _check_arms(path, suite, references, problems)
     _check_baseline(path, suite, problems)
     for key, grader in suite.graders.items():
-        _check_grader(f"{path}.graders.{key}", grader, problems)
+        _check_grader(f"{path}.graders.{key}", grader, references is not None, problems)
     _check_metrics(path, suite, problems)
     for i, message in enumerate(suite.request.messages or ()):
         _check_template(f"{path}.request.messages[{i}].content", str(message.content), ("item", "arm"), problems)
@@ -33,7 +37,7 @@ def check_suite(name: str, suite: Suite, references: Mapping[str, int], problems
         )
 
 
-def _check_arms(path: str, suite: Suite, references: Mapping[str, int], problems: Problems) -> None:
+def _check_arms(path: str, suite: Suite, references: Mapping[str, int] | None, problems: Problems) -> None:
     arms = suite.arms or {}
     if not arms:
         problems.add("empty_suite", "the suite has no arms: nothing is asked", path=f"{path}.arms")
@@ -50,7 +54,7 @@ def _check_arms(path: str, suite: Suite, references: Mapping[str, int], problems
         )
 
 
-def _check_arm(path: str, arm: Arm, suite: Suite, references: Mapping[str, int], problems: Problems) -> None:
+def _check_arm(path: str, arm: Arm, suite: Suite, references: Mapping[str, int] | None, problems: Problems) -> None:
     if not arm.model.strip():
         problems.add("arm_model", "an arm needs a model", path=f"{path}.model", fix='"@base", "@run" or a model id')
     elif arm.model.startswith("@") and arm.model not in KNOWN_MODELS:
@@ -60,7 +64,7 @@ def _check_arm(path: str, arm: Arm, suite: Suite, references: Mapping[str, int],
     elif arm.model == "@majority":
         if not any(isinstance(grader, LabelGrader) for grader in suite.graders.values()):
             problems.add("no_majority", "`@majority` needs a grader of type label", path=f"{path}.model")
-        elif not references:
+        elif references is not None and not references:
             problems.add("no_majority", "`@majority` needs labels in the training part", path=f"{path}.model")
     if arm.prompt == "":
         problems.add(
@@ -87,12 +91,12 @@ def _check_baseline(path: str, suite: Suite, problems: Problems) -> None:
         )
 
 
-def _check_grader(path: str, grader: Any, problems: Problems) -> None:
-    for name in ("input", "reference", "expected"):
+def _check_grader(path: str, grader: Any, labels_known: bool, problems: Problems) -> None:
+    for name in _TEMPLATES:
         if (template := getattr(grader, name, None)) is not None:
             _check_template(f"{path}.{name}", template, ("item", "sample"), problems)
     if isinstance(grader, LabelGrader):
-        _check_labels(path, grader, problems)
+        _check_labels(path, grader, labels_known, problems)
     pattern = grader.pattern if isinstance(grader, RegexGrader | LabelGrader) else None
     if pattern is not None:
         try:
@@ -101,8 +105,8 @@ def _check_grader(path: str, grader: Any, problems: Problems) -> None:
             problems.add("pattern", str(error), path=f"{path}.pattern")
 
 
-def _check_labels(path: str, grader: LabelGrader, problems: Problems) -> None:
-    if not grader.labels:
+def _check_labels(path: str, grader: LabelGrader, labels_known: bool, problems: Problems) -> None:
+    if not grader.labels and (labels_known or grader.labels is not None):
         problems.add(
             "no_labels",
             "no labels: the training part has no answers to take them from",
@@ -140,6 +144,41 @@ def _check_template(path: str, template: str, roots: Sequence[str], problems: Pr
         if root not in roots:
             named = " or ".join(f"{known}.x" for known in roots)
             problems.add("template_root", f"unknown name {root!r}", path=path, fix=f"write {{{{ {named} }}}}")
+
+
+def check_items(name: str, suite: Suite, items: Sequence[Item], problems: Problems) -> None:
+    """Add every field that a template asks for and no item has: each answer would end in an error."""
+    for path, template in _asked_of_items(f"evals.{name}", suite) if items else ():
+        try:
+            asked = places(template)
+        except SpecError:
+            continue  # told by `check_suite`
+        for place in asked:
+            if place.steps[0] != "item" or any(_holds(place, item) for item in items):
+                continue
+            scope = {"item": items[0].fields}
+            near = nearest(place, scope)
+            message = f"no item has {place.path} ({what_is_there(place, scope)})"
+            problems.add("missing_field", message, path=path, fix=f"did you mean {near}?" if near else "")
+
+
+def _asked_of_items(path: str, suite: Suite) -> Iterator[tuple[str, str]]:
+    if suite.request.messages is None:
+        yield f"{path}.request.messages", "{{ item.messages }}"
+    for i, message in enumerate(suite.request.messages or ()):
+        yield f"{path}.request.messages[{i}].content", str(message.content)
+    for key, grader in suite.graders.items():
+        for name in _TEMPLATES:
+            if (template := getattr(grader, name, None)) is not None:
+                yield f"{path}.graders.{key}.{name}", template
+
+
+def _holds(place: Place, item: Item) -> bool:
+    try:
+        place.find({"item": item.fields})
+    except MissingFieldError:
+        return False
+    return True
 
 
 def _near(word: str, known: Sequence[str]) -> str:

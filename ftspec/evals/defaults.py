@@ -71,11 +71,18 @@ def fill_labels(suite: Suite, references: Mapping[str, int]) -> Suite:
     return suite.model_copy(update={"graders": graders})
 
 
-def fill_arms(suite: Suite, baselines: Mapping[str, Arm], references: Mapping[str, int], problems: Problems) -> Suite:
-    """Fill the arms (base, few_shot, tuned, beside a label grader majority), baselines and `compare.baseline`."""
+def fill_arms(
+    suite: Suite, baselines: Mapping[str, Arm], references: Mapping[str, int] | None, problems: Problems
+) -> Suite:
+    """Fill the arms (base, few_shot, tuned, beside a label grader majority), baselines and `compare.baseline`.
+
+    `references` None: the training part is not known, and may have labels.
+    """
     if suite.arms is None:
         arms = {"base": Arm(model=BASE), "few_shot": Arm(model=BASE, shots=Shots()), "tuned": Arm(model=RUN)}
-        if references and any(isinstance(grader, LabelGrader) for grader in suite.graders.values()):
+        if (references or references is None) and any(
+            isinstance(grader, LabelGrader) for grader in suite.graders.values()
+        ):
             arms["majority"] = Arm(model=MAJORITY)
     else:
         arms = dict(suite.arms)

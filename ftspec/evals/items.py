@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ftspec.spec.errors import DataError
+from ftspec.data.issues import SHOWN
+from ftspec.spec.errors import DataError, Problem
 
 _sorted = msgspec.json.Encoder(order="sorted").encode
 _NEUTRAL = ("weight",)
@@ -38,12 +39,18 @@ class ItemsFile(msgspec.Struct, frozen=True):
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file. Raises DataError with the line for anything else."""
-    return (row for _, row in _numbered(path, str(path)))
+    """Yield the objects of a JSON-lines file. Raises DataError with the lines that hold anything else."""
+    wrong: list[Problem] = []
+    yield from (row for _, row in _numbered(path, str(path), wrong))
+    if wrong:
+        raise DataError.many(wrong[:SHOWN])
 
 
-def _numbered(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line number and object of each line that is not blank; `name` is the file's in errors."""
+def _numbered(path: Path, name: str, wrong: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line number and object of each line that is not blank; add to `wrong` what is no object.
+
+    `name` is the file's in errors.
+    """
     try:
         stream = path.open("rb")
     except OSError as error:
@@ -53,9 +60,11 @@ def _numbered(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                yield number, msgspec.json.decode(line, type=dict[str, Any])
+                row = msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, RecursionError) as error:
-                raise DataError("item_json", f"not a JSON object: {error}", file=name, line=number) from error
+                wrong.append(Problem("item_json", f"not a JSON object: {error}", file=name, line=number))
+                continue
+            yield number, row
 
 
 def message_text(content: Any) -> str:
@@ -137,18 +146,24 @@ def items_of_file(
 ) -> tuple[Item, ...]:
     """Return the items of a JSON-lines file, called `shown` in errors; without `id` an item is named by its own bytes.
 
-    Raises DataError where an id is missing or occurs twice.
+    Raises DataError with every line that is no object, and every item whose id is missing or occurs twice.
     """
     items: dict[str, Item] = {}
     file = shown or str(path)
-    for count, (number, row) in enumerate(_numbered(path, file), 1):
+    wrong: list[Problem] = []
+    lines = _numbered(path, file, wrong)
+    for count, (number, row) in enumerate(lines, 1):
         name = hashlib.sha256(_sorted(row)).hexdigest()[:16] if id is None else _plain(row.get(id))
         if name is None:
-            raise DataError("item_id", f"item {count} has no field {id!r}", file=file, line=number)
-        if name in items:
+            wrong.append(Problem("item_id", f"item {count} has no field {id!r}", file=file, line=number))
+        elif name in items:
             what = "the same bytes as an earlier one" if id is None else f"the id {name!r} of an earlier one"
-            raise DataError("item_id", f"item {count} has {what}", file=file, line=number)
-        items[name] = Item(name, row, None if cluster is None else _plain(row.get(cluster)))
+            wrong.append(Problem("item_id", f"item {count} has {what}", file=file, line=number))
+        else:
+            items[name] = Item(name, row, None if cluster is None else _plain(row.get(cluster)))
+    if wrong:
+        rest = [Problem("item_json", f"and {len(wrong) - SHOWN} more lines like these")] if len(wrong) > SHOWN else []
+        raise DataError.many([*wrong[:SHOWN], *rest])
     return tuple(items.values())
 
 

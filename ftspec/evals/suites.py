@@ -1,11 +1,11 @@
 """A suite with everything filled in: arms, labels, primary metric, items and shots, before anything is hashed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ftspec.evals.checks import check_suite
+from ftspec.evals.checks import check_items, check_suite
 from ftspec.evals.defaults import BASE, MAJORITY, RUN, commonest, fill_arms, fill_labels, fill_metrics, inline
 from ftspec.evals.items import Item, ItemsFile, Part, items_digest, items_of_file, items_of_part, prompt_key, read_rows
 from ftspec.evals.shots import Message, choose
@@ -88,16 +88,19 @@ def resolve(
 
     `references` are the distinct labels of the training part with their counts; `items` the held-out part named by
     `data.part`; `train` the training part (shots); `root` the folder of `data.path`; `read` returns the text of a
-    `{file: ...}` that is still in the suite. What is wrong with the suite stands in `problems`; a data file that cannot
-    be read raises DataError, one outside `root` UnsafeError.
+    `{file: ...}` that is still in the suite. What is wrong with the suite stands in `problems`; where a data file
+    cannot be read, DataError is raised with all of it, UnsafeError where one lies outside `root`.
     """
     problems = Problems()
     references = dict(references)
     suite = fill_arms(suite, baselines or {}, references, problems)
     suite = inline(name, suite, read, problems)
     suite = fill_metrics(fill_labels(suite, references))
-    found, file = _load(name, suite, items, root, problems)
+    found, file = problems.try_to(lambda: _load(name, suite, items, root, problems)) or ((), None)
     check_suite(name, suite, references, problems)
+    check_items(name, suite, found, problems)
+    if problems.kinds and (error := problems.error()) is not None:
+        raise error
     shots = {} if problems.errors else _choose_shots(name, suite, found, train, problems)
     return ResolvedSuite(
         name=name,
@@ -109,6 +112,33 @@ def resolve(
         problems=tuple(problems.found),
         file=file,
     )
+
+
+def examine(
+    name: str, suite: Suite, *, baselines: Mapping[str, Arm], root: Path, parts: Collection[str] | None
+) -> Problems:
+    """Return what is wrong with a suite while the experiment's own data cannot be used.
+
+    `parts` are the parts that its split makes, None where that is not known either.
+    """
+    problems = Problems()
+    suite = fill_metrics(inline(name, fill_arms(suite, baselines, None, problems), None, problems))
+    path, part = f"evals.{name}.data", suite.data.part or "test"
+    if suite.data.path is not None:
+        found, _ = problems.try_to(lambda: _load(name, suite, None, root, problems)) or ((), None)
+        check_items(name, suite, found, problems)
+    elif parts is not None and part not in parts:
+        problems.add("empty_suite", f"the data has no {part} part", path=path, fix=_split_fix(part))
+    check_suite(name, suite, None, problems)
+    return problems
+
+
+def examine_items(name: str, suite: Suite, root: Path) -> Problems:
+    """Return what is wrong with the items of a suite whose other keys are broken."""
+    problems = Problems()
+    if suite.data.path is not None:
+        problems.try_to(lambda: _load(name, suite, None, root, problems))
+    return problems
 
 
 def _load(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ftspec.data.template import Template, parse, text_of
+from ftspec.data.template import Place, Template, parse, text_of
 
 _BARE = re.compile(r"(?:item|sample)(?:\.\w+|\[\d+\])+")
 
@@ -14,6 +14,11 @@ _BARE = re.compile(r"(?:item|sample)(?:\.\w+|\[\d+\])+")
 def _parsed(template: str) -> Template:
     """A bare path such as `item.gold` means `{{ item.gold }}` where a value, not a text, is asked for."""
     return parse("{{ " + template + " }}" if _BARE.fullmatch(template) else template)
+
+
+def places(template: str) -> tuple[Place, ...]:
+    """Return the places of a template. Raises SpecError (malformed)."""
+    return _parsed(template).places
 
 
 def value(template: str, scope: Mapping[str, Any]) -> Any:

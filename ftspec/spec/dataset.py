@@ -102,6 +102,12 @@ class Split(Strict):
     by: str = "prompt"
     salt: Annotated[str, Field(max_length=48)] = ""
 
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The parts beside the training part that this split makes."""
+        asked = (("validation", self.validation), ("test", self.test or self.folds))
+        return tuple(name for name, amount in asked if amount is not None)
+
     @model_validator(mode="after")
     def _folds(self) -> "Split":
         if self.folds is None:

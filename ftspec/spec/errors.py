@@ -204,6 +204,11 @@ class Problems:
         self.found += error.problems
         self.kinds.append(type(error))
 
+    def join(self, other: "Problems") -> None:
+        """Add what another collector found."""
+        self.found += other.found
+        self.kinds += other.kinds
+
     def error(self) -> FtspecError | None:
         """Return all errors as one, each once, or None where there is none."""
         if not self.errors:
@@ -224,3 +229,14 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
     What stands at one place, or at none, keeps its order.
     """
     return sorted(problems, key=lambda one: (not one.file, one.file == COMMAND_LINE, one.file, one.line, one.column))
+
+
+MAX_SHOWN = 200
+
+
+def shortened(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first 200 problems, and how many more there are."""
+    more = len(problems) - MAX_SHOWN
+    if more <= 0:
+        return list(problems)
+    return [*problems[:MAX_SHOWN], Problem("more", f"and {more} more problems of the same kinds")]

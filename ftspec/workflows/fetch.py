@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ftspec.compose import Project, load
-from ftspec.spec.errors import DataError
+from ftspec.spec.errors import DataError, Problem
 from ftspec.spec.events import Emit, Notice
 from ftspec.workflows.placing import place
 from ftspec.workflows.plan import Plan, make_plan
@@ -12,7 +12,9 @@ from ftspec.workflows.plan import Plan, make_plan
 async def plan_with_data(
     project: Project, name: str, overrides: Sequence[str], emit: Emit, *, paid: bool = False
 ) -> Plan:
-    """Return the plan; what was not fetched or baked yet is got first. `paid`: a teacher may cost.
+    """Return the plan; what was not fetched or baked yet is got first, unless something else is wrong as well.
+
+    `paid`: a teacher may cost.
 
     Raises what `make_plan`, `fetch` and `bake` do.
     """
@@ -20,11 +22,15 @@ async def plan_with_data(
         try:
             return make_plan(project, name, overrides)
         except DataError as error:
+            if not all(map(_to_get, error.problems)):
+                raise
             if any(problem.code == missing for problem in error.problems):
                 await get(project, name, overrides, emit, paid)
-            elif not any(problem.code == "not_baked" for problem in error.problems):
-                raise
     return make_plan(project, name, overrides)
+
+
+def _to_get(problem: Problem) -> bool:
+    return problem.code in ("not_fetched", "not_baked")
 
 
 async def _bake(project: Project, name: str, overrides: Sequence[str], emit: Emit, paid: bool) -> None:

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from ftspec.compose import Composed, Project
+from ftspec.compose import Composed, Project, Remains
 from ftspec.data.lint.private import secrets
-from ftspec.spec.errors import Problem
+from ftspec.spec.errors import COMMAND_LINE, Problem
 
 BUILT_IN = "conf:"
 
 
-def written_keys(project: Project, composed: Composed) -> Iterator[Problem]:
+def written_keys(project: Project, composed: Composed | Remains) -> Iterator[Problem]:
     """Yield a problem for everything in the project's own files, and on the command line, that looks like a key."""
     for override in composed.overrides:
         if any(True for _ in secrets(override)):
-            yield _problem(override.partition("=")[0]).at("command line")
+            yield _problem(override.partition("=")[0]).at(COMMAND_LINE)
     for file in composed.files:
         if file.path.startswith(BUILT_IN):
             continue

@@ -11,27 +11,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ftspec.compose import Composed, Point, Project, load
+from ftspec.compose import Composed, Point, Project, Remains, attempt
 from ftspec.data import Prepared
 from ftspec.evals.defaults import BASE
-from ftspec.evals.suites import ResolvedSuite, projection, resolve
+from ftspec.evals.suites import ResolvedSuite
 from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
-from ftspec.spec.digests import data_digest, digest, short, train_digest
-from ftspec.spec.errors import DataError, FtspecError, Problem, Problems, SpecError, UnsafeError
+from ftspec.spec.digests import data_digest, short, train_digest
+from ftspec.spec.errors import Problem, Problems, SpecError, in_order, kind_of, shortened
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.storage import read_json
 from ftspec.workflows.aliases import aliases_of
+from ftspec.workflows.faults import faults
 from ftspec.workflows.folds import left_out
 from ftspec.workflows.identity import Identity, engine_identity
+from ftspec.workflows.ingredients import DataSets, Suites
 from ftspec.workflows.keys import written_keys
-from ftspec.workflows.linting import lint_data, lint_suite
 from ftspec.workflows.placing import place
-from ftspec.workflows.prepared import facts_of, prepare_data, unkept_masks
 
 Action = Literal["train", "reuse", "score"]
-_PART_ROLES = {"test": "test", "validation": "valid"}
 
 # Measured on one core (bench/p6_engine.py): tokens trained a second, and seconds an answer of a few words takes.
 TOKENS_PER_SECOND = 6_500
@@ -171,28 +170,32 @@ def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pl
 
     Raises what `make_plan` raises, with places.
     """
-    composed = load(project, name, overrides)
-    Problems(list(written_keys(project, composed))).raise_as(SpecError)  # before caches are written
-    builder = _Builder(project, composed)
-    builder.problems.found += [alias.problem() for alias in aliases_of(project, composed)]
+    composed = attempt(project, name, overrides)
+    if isinstance(composed, Remains):
+        raise faults(project, composed)
+    keys = list(written_keys(project, composed))
+    # Nothing is kept, in no cache either, where a key stands in the configuration.
+    builder = _Builder(project, composed, None if keys else project.cache)
+    builder.problems.found += [*keys, *(alias.problem() for alias in aliases_of(project, composed))]
     builder.check_providers()
     runs = builder.runs()
     lint = composed.experiment.lint
     found = Problems([*unknown_lints(lint), *relevel(dict.fromkeys(builder.problems.found), lint)])
     if found.errors:
-        Problems(place(found.found, project, name, overrides)).raise_as(builder.kind)
+        placed = in_order(place(found.errors, project, name, overrides))
+        raise kind_of(builder.problems.kinds or [SpecError]).many(shortened(placed))
     return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(found.found))
 
 
 class _Builder:
     """Gathers the runs of a plan and every problem on the way, so that all are told at once."""
 
-    def __init__(self, project: Project, composed: Composed) -> None:
+    def __init__(self, project: Project, composed: Composed, cache: Path | None) -> None:
         self.composed = composed
         self.problems = Problems(list(composed.warnings))
-        self.kind: type[FtspecError] = SpecError
         self._catalog = Catalog(project.runs)
-        self._data, self._suites = _Data(project), _Suites(project)
+        self._data = DataSets(project, cache, self.problems)
+        self._suites = Suites(project.root, cache, self.problems)
 
     def check_providers(self) -> None:
         """Find every problem between the experiment and its provider's facts, and folds that are missing."""
@@ -210,94 +213,34 @@ class _Builder:
     def runs(self) -> tuple[PlannedRun, ...]:
         """Plan every run that can be planned; what keeps the others from it stands in `problems`."""
         planned = []
-        failed: set[str] = set()
         for point in self.composed.points:
-            try:
-                run = _plan_run(point, self._data, self._suites, self._catalog)
-            except (SpecError, DataError, UnsafeError) as error:
-                # An unknown base model was told by the provider's facts already, with its place.
-                if str(error) not in failed and error.code != "unknown_model":
-                    failed.add(str(error))
-                    self.problems.found += error.problems
-                    if self.kind is not UnsafeError and not isinstance(error, SpecError):
-                        self.kind = type(error)
-            else:
-                planned.append(run)
-        self.problems.found += [*self._data.problems, *self._suites.problems]
+            prepared = self._data.of(point)
+            if prepared is None:
+                self._suites.examine(point)
+                continue
+            suites = self._suites.of(point, prepared)
+            if suites is not None and (identity := _identity(point)) is not None:
+                planned.append(_plan_run(point, prepared, suites, identity, self._catalog))
         return tuple(planned)
 
 
-class _Data:
-    """Prepares each distinct data set of a sweep once."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._prepared: dict[str, Prepared] = {}
-        self._failed: dict[str, FtspecError] = {}
-        self.problems: list[Problem] = []
-
-    def of(self, point: Point) -> Prepared:
-        experiment = point.experiment
-        counter, rules = facts_of(experiment)
-        key = f"{point.config['dataset']!r} {point.config['weights']!r} {counter.identity} {rules!r}"
-        if key in self._failed:
-            raise self._failed[key]
-        if key not in self._prepared:
-            try:
-                prepared = prepare_data(self._project, experiment)
-            except FtspecError as error:
-                self._failed[key] = error
-                raise
-            self.problems += [*prepared.problems, *unkept_masks(prepared, experiment)]
-            self.problems += lint_data(prepared, experiment, rules, self._project.root, self._project.cache)
-            self._prepared[key] = prepared
-        return self._prepared[key]
+def _identity(point: Point) -> Identity | None:
+    """Return what the model's name means, None for an unknown one: the provider's facts told it, with its place."""
+    try:
+        return engine_identity(point.experiment.provider, point.experiment.model)
+    except SpecError:
+        return None
 
 
-class _Suites:
-    """Resolves each distinct suite of a sweep once; its digest holds items, request, arms, graders and metrics."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._resolved: dict[tuple[str, str, str, str], PlannedSuite] = {}
-        self.problems: list[Problem] = []
-
-    def of(self, point: Point, prepared: Prepared) -> tuple[PlannedSuite, ...]:
-        train = prepared.parts["train"].sha256
-        model = point.experiment.model
-        found = []
-        for name, suite in point.experiment.evals.items():
-            key = (name, repr(point.config["evals"][name]) + repr(point.config.get("baselines")), train, model)
-            if key not in self._resolved:
-                self._resolved[key] = self._resolve(name, suite, point, prepared)
-            found.append(self._resolved[key])
-        return tuple(found)
-
-    def _resolve(self, name: str, suite: Any, point: Point, prepared: Prepared) -> PlannedSuite:
-        role = _PART_ROLES[suite.data.part or "test"]
-        resolved = resolve(
-            name,
-            suite,
-            baselines=point.experiment.baselines,
-            references=dict(prepared.references),
-            items=prepared.parts.get(role),
-            train=prepared.parts["train"],
-            root=self._project.root,
-        )
-        self.problems += resolved.problems
-        eval_digest = digest("eval", projection(resolved))
-        if not any(problem.severity == "error" for problem in resolved.problems):
-            self.problems += lint_suite(prepared, resolved, eval_digest, self._project.cache)
-        model = point.experiment.model
-        served = engine_identity(point.experiment.provider, model).model
-        return PlannedSuite(name, resolved, eval_digest, model, served)
-
-
-def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> PlannedRun:
+def _plan_run(
+    point: Point,
+    prepared: Prepared,
+    suites: Mapping[str, tuple[ResolvedSuite, str]],
+    identity: Identity,
+    catalog: Catalog,
+) -> PlannedRun:
     experiment = point.experiment
-    prepared = data.of(point)
     train, valid = prepared.parts["train"], prepared.parts.get("valid")
-    identity = engine_identity(experiment.provider, experiment.model)
     hyperparameters = canonical_hyperparameters(experiment.hyperparameters.model_dump())
     data_id = data_digest(train=train.sha256, valid=valid.sha256 if valid else None, row_format=prepared.row_format)
     train_id = train_digest(
@@ -309,10 +252,13 @@ def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> P
         data=data_id,
         engine=identity.engine,
     )
-    planned = suites.of(point, prepared)
+    planned = tuple(
+        PlannedSuite(name, resolved, eval_digest, experiment.model, identity.model)
+        for name, (resolved, eval_digest) in suites.items()
+    )
     directory = catalog.find(train_id)
-    attempt = directory.finished() if directory else None
-    to_score = tuple(s.name for s in planned if not _scored(directory, attempt, s))
+    done = directory.finished() if directory else None
+    to_score = tuple(s.name for s in planned if not _scored(directory, done, s))
     epochs, steps = identity.schedule(train.rows, hyperparameters)
 
     def cost(n_epochs: int) -> float | None:
@@ -327,7 +273,7 @@ def _plan_run(point: Point, data: _Data, suites: _Suites, catalog: Catalog) -> P
         data_digest=data_id,
         train_digest=train_id,
         directory=directory,
-        attempt=attempt,
+        attempt=done,
         to_score=to_score,
         n_epochs=epochs,
         n_steps=steps,

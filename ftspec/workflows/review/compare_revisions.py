@@ -171,15 +171,18 @@ def _experiment(project: Project, name: str, pointers: Mapping[str, str]) -> Exp
     try:
         plan = draft_plan(project, name)
     except FtspecError as error:
-        outside = all(
-            problem.code in ("missing_file", "not_fetched") and problem.path.startswith("dataset")
-            for problem in error.problems
-        )
-        found = of_lock(project, name, pointers) if outside else None
+        found = of_lock(project, name, pointers) if all(map(_lies_outside, error.problems)) else None
         if found is None:
             raise
         return found
     return lock_state(plan, of_plan(plan))
+
+
+def _lies_outside(problem: Problem) -> bool:
+    """Tell whether a problem is a file that may lie outside git: rows of the data, or items of a suite beside it."""
+    if problem.code == "no_file":
+        return problem.path.startswith("evals.") and problem.path.endswith(".data.path")
+    return problem.code in ("missing_file", "not_fetched") and problem.path.startswith("dataset")
 
 
 def _trouble(side: str, name: str, problem: Problem) -> shapes.Trouble:
