@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ftspec.cli.stopping import Stopping
 from ftspec.spec.errors import Exit, FtspecError, StorageError, UsageError
 
 # name -> (module, one line of help); the first six are those of the first day.
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return Exit.USAGE
     except click.ClickException as error:
-        show_problems(UsageError("usage", error.format_message(), fix=_usage_hint(error)), as_json)
+        show_problems(UsageError("usage", _worded(error), fix=_usage_hint(error)), as_json)
         return Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped; the same command goes on where it was", err=True)
@@ -150,9 +151,21 @@ def main(arguments: list[str] | None = None) -> int:
         return Exit.INTERNAL
 
 
+def _worded(error: click.ClickException) -> str:
+    """Return click's message as ours are: no capital, no full stop."""
+    said = error.format_message()
+    return (said[:1].lower() + said[1:]).rstrip(".")
+
+
 def _usage_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
-    return f"see `{context.command_path} --help`" if context else "see `ftspec --help`"
+    if context is None:
+        return "see `ftspec --help`"
+    see = f"see `{context.command_path} --help`"
+    if isinstance(error, click.MissingParameter):
+        words = [word for word in context.command.collect_usage_pieces(context) if word != "[OPTIONS]"]
+        return f"usage: {' '.join([context.command_path, *words])}; {see}"
+    return see
 
 
 def script() -> None:
@@ -163,7 +176,11 @@ def script() -> None:
     # Nothing may change what a spec means: pydantic looks for no plugins, which also saves reading every package's
     # entry points.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    stopping = Stopping()
+    stopping.listen()
     code = main()
+    if code == Exit.INTERRUPTED and stopping.asked:
+        code = Exit.TERMINATED
     # The process ends: looking once more through all that was imported for garbage would cost a fifth of it.
     gc.freeze()
     sys.exit(code)

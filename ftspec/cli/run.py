@@ -1,6 +1,7 @@
 """`ftspec run`: do the plan; the same command resumes it."""
 
 import asyncio
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +35,7 @@ def command(
 ) -> int:
     """Run the plans, one experiment after the other, and print each table of scores."""
     import ftspec.api as api
-    from ftspec.report.problems import problem_lines
+    from ftspec.report.problems import problem_lines, warnings_counted
     from ftspec.report.progress import display
     from ftspec.spec.errors import Exit
     from ftspec.workflows.fetch import plan_with_data
@@ -58,9 +59,10 @@ def command(
 
     # Nothing is started before the last experiment is known to be right.
     plans = dict(zip((target.name for target in targets), of_each(targets, plan_of), strict=True))
-    for plan in plans.values():
-        for line in problem_lines((p for p in plan.warnings if p.severity == "warning"), colour=err_colour()):
-            click.echo(line, err=True)
+    for target in targets:
+        if said := warnings_counted(plans[target.name].warnings):
+            again = shlex.join([target.name, *target.overrides])
+            click.echo(f"{target.name}: {said}, shown by `ftspec validate {again}`", err=True)
     of_each(targets, checked)
 
     def done(target: Target) -> "Results":

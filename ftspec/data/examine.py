@@ -10,46 +10,64 @@ from typing import Any
 from ftspec.data.cache import Cache
 from ftspec.data.declared import declared
 from ftspec.data.issues import BadRowError
-from ftspec.data.messages import Mapper, Metadata, Row, row_object
+from ftspec.data.messages import Metadata, Row, row_object
 from ftspec.data.origins import origins
+from ftspec.data.render import Rendering
 from ftspec.data.rows import RowsBuilder
+from ftspec.data.rules import RowRules
 from ftspec.data.screen import Screen
 from ftspec.data.sources import InputFile, look_for_inputs
-from ftspec.data.weights import compile_rules
+from ftspec.data.weights import Rule, compile_rules
 from ftspec.spec.dataset import Dataset, Weights
-from ftspec.spec.errors import Problem, Problems
+from ftspec.spec.errors import DataError, Problem, Problems
 
 
-def examine(dataset: Dataset, weights: Weights, *, root: Path, cache: Cache, mapped: bool = True) -> Problems:
+def examine(
+    dataset: Dataset, weights: Weights, *, root: Path, cache: Cache, limits: RowRules | None = None, mapped: bool = True
+) -> Problems:
     """Return everything that is wrong with sources, template and rows. Raises StorageError when the disk refuses.
 
     Where `mapped` is False something that rows are made by is known to be broken: files are read, and no row is made.
+    Weights are looked at where `limits` say what the provider takes.
     """
     problems = Problems()
-    problems.try_to(lambda: compile_rules(weights))
+    rules = problems.try_to(lambda: compile_rules(weights))
     stated = problems.try_to(lambda: declared(dataset, weights, root))
     mapper = problems.try_to(stated.mapper) if stated is not None else None
     screens = problems.try_to(stated.screens) if stated is not None else None
     inputs, wrong = look_for_inputs(dataset, root, cache)
     for error in wrong:
         problems.take(error)
+    if not inputs:
+        return problems
     if screens is None:
         screens = [Screen(origin, None) for origin in origins(dataset)]
     if mapper is None or not mapped:
         mapper = _Unmade()
-    chosen, through = mapper, screens
-    if inputs:
-        problems.try_to(lambda: _read(inputs, chosen, through, cache))
+    entry = cache.create("rows", "examined")
+    metadata = entry.path("metadata.jsonl") if stated is not None and stated.fields else None
+    builder = RowsBuilder(entry.path("canonical.jsonl"), metadata, None, stated.tools if stated is not None else None)
+    try:
+        problems.try_to(lambda: builder.build(inputs, mapper, screens))
+        if rules is not None and limits is not None:
+            problems.found += wrong_weights(builder, inputs, weights, rules, limits)
+    finally:
+        entry.abandon()
     return problems
 
 
-def _read(inputs: Sequence[InputFile], mapper: Mapper, screens: Sequence[Screen], cache: Cache) -> None:
-    """Read all rows and keep nothing. Raises DataError with what is wrong with them."""
-    entry = cache.create("rows", "examined")
+def wrong_weights(
+    builder: RowsBuilder, inputs: Sequence[InputFile], weights: Weights, rules: tuple[Rule, ...], limits: RowRules
+) -> list[Problem]:
+    """Return what is wrong with the weights of the rows that could be read, where others could not."""
+    good = builder.good
+    paths = [source.path for source in inputs]
+    rows, messages = len(good.index), len(good.index.letters)
+    looking = Rendering(good, bytes(rows), paths, weights, rules, limits, bytes(messages), bytes(rows))
     try:
-        RowsBuilder(entry.path("canonical.jsonl"), None, None, None).build(inputs, mapper, screens)
-    finally:
-        entry.abandon()
+        return looking.check()
+    except DataError as error:  # a pattern of a rule that runs for too long
+        return list(error.problems)
 
 
 class _Unmade:

@@ -12,7 +12,7 @@ import msgspec
 from ftspec.data.cache import Cache, content_id
 from ftspec.data.counting import Counting, load_counts
 from ftspec.data.declared import Declared, declared
-from ftspec.data.examine import examine
+from ftspec.data.examine import examine, wrong_weights
 from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
 from ftspec.data.parts import Prepared, from_json, part_json
 from ftspec.data.proof import Proof, dead_rules
@@ -79,7 +79,7 @@ class Preparation:
         try:
             yield
         except (SpecError, DataError, UnsafeError) as error:
-            found = examine(self.dataset, self.weights, root=self.root, cache=self.cache)
+            found = examine(self.dataset, self.weights, root=self.root, cache=self.cache, limits=self.limits)
             raise found.error() or error from error
 
     def _prepared(self, inputs: Sequence[InputFile]) -> Prepared:
@@ -138,7 +138,11 @@ class Preparation:
         try:
             metadata = entry.path("metadata.jsonl") if self.declared.fields else None
             builder = RowsBuilder(entry.path("canonical.jsonl"), metadata, counting, self.declared.tools)
-            canonical = builder.build(inputs, mapper, screens)
+            try:
+                canonical = builder.build(inputs, mapper, screens)
+            except DataError as error:
+                more = wrong_weights(builder, inputs, self.weights, self.rules, self.limits)
+                raise DataError.many([*error.problems, *more]) from error
             canonical.index.save(entry.path("index"))
             entry.commit({"row_format": canonical.row_format, "rows_of": canonical.rows_of})
         except BaseException:

@@ -103,6 +103,16 @@ class Rendering:
         for plan in self._plans.values():
             self.proof.add(plan.decision, plan.changed, plan.uses)
 
+    def check(self) -> list[Problem]:
+        """Return what is wrong with the weights of each row, whatever part it will stand in; nothing is written."""
+        end = 0
+        for row, ((line, metadata), size) in enumerate(zip(self._lines(), self.canonical.index.size, strict=True)):
+            first, end = end, end + size
+            plan = self._plan(first, end, line, metadata)
+            if plan.wrong is not None:
+                self._problem(row, *plan.wrong)
+        return self.issues.shown
+
     def _rows(self, writers: Mapping[int, PartWriter]) -> Iterator[tuple[int, str]]:
         """Write every row to its part; yield its number and its line of `rows.jsonl`."""
         index, counts = self.canonical.index, self.counts

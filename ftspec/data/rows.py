@@ -5,7 +5,7 @@ over them shares it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +86,12 @@ class RowsBuilder:
         self.issues.raise_all(whole, gave_up=gave_up)
         if self._counting is not None:
             self._counting.flush()
-        return Canonical(self.index, self._lines_path, self._metadata_path, self.row_format or "chat", rows_of)
+        return replace(self.good, rows_of=rows_of)
+
+    @property
+    def good(self) -> Canonical:
+        """The rows so far, those that were bad left out."""
+        return Canonical(self.index, self._lines_path, self._metadata_path, self.row_format or "chat")
 
     def _read_source(
         self, number: int, source: InputFile, mapper: Mapper, screen: Screen, lines: Any, metadata: Any

@@ -95,7 +95,7 @@ def check(
         return list(error.problems)
     found = [
         *_address_problems(provider, profile),
-        *_model_problems(profile, model),
+        *_model_problems(provider, profile, model),
         *_rate_problems(profile, hyperparameters),
         *_data_problems(profile, method, rows, masked),
         *lifecycle_warnings(profile, model, today or date.today()),
@@ -123,7 +123,12 @@ def _address_problems(provider: Provider, profile: Profile) -> Iterable[Problem]
         )
 
 
-def _model_problems(profile: Profile, model: str) -> Iterable[Problem]:
+def _model_problems(provider: Provider, profile: Profile, model: str) -> Iterable[Problem]:
+    """Yield an error for a model that cannot be trained there, a warning for one that is not on an open list.
+
+    The embedded engine's own models are trained by no host, however open its list is: they are what a switch of the
+    provider forgets. At an address of the user's own `ftspec serve` may answer.
+    """
     if profile.family == "embedded":
         from ftspec.engine.bases import resolve
 
@@ -132,7 +137,8 @@ def _model_problems(profile: Profile, model: str) -> Iterable[Problem]:
         except FtspecError:
             yield _unknown_model(profile, model, "error")
     elif not profile.models.match(model):
-        if not profile.models.open:
+        ours = provider.base_url is None and model in models_of(load_profile("embedded"))
+        if not profile.models.open or (ours and profile.models.trains):
             yield _unknown_model(profile, model, "error")
         elif profile.models.trains:
             yield _unknown_model(profile, model, "warning")
@@ -142,12 +148,13 @@ def _unknown_model(profile: Profile, model: str, severity: str) -> Problem:
     names = models_of(profile)
     near = difflib.get_close_matches(model, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
+    trains = "it is known to train" if profile.models.open else "it trains"
     certainty = "does not train" if severity == "error" else "is not known to train"
     return Problem(
         "unknown_model",
         f"{profile.id} {certainty} {model!r}",
         path="model",
-        fix=f"{hint}it trains {', '.join(names)}",
+        fix=f"{hint}{trains} {', '.join(names)}",
         severity=severity,
     )
 

@@ -31,6 +31,15 @@ def problem_lines(problems: Iterable[Problem], *, colour: bool) -> Iterator[str]
             yield f"    {visible(line)}"
 
 
+def warnings_counted(problems: Iterable[Problem]) -> str:
+    """Return `3 warnings (few_rows, leak 2)`, or nothing where there is none."""
+    codes = Counter(problem.code for problem in problems if problem.severity == "warning")
+    if not codes:
+        return ""
+    kinds = ", ".join(code if count == 1 else f"{code} {count}" for code, count in sorted(codes.items()))
+    return f"{codes.total()} warning{'s' if codes.total() > 1 else ''} ({kinds})"
+
+
 _FULL = 3
 
 

@@ -31,6 +31,7 @@ class Exit(IntEnum):
     PARKED = 75
     MISSING_KEY = 77
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 @dataclass(frozen=True)

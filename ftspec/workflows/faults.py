@@ -8,18 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftspec.compose import Part, Project, Remains
-from ftspec.data import Prepared
+from ftspec.data import Prepared, RowRules
 from ftspec.providers.profiles import check
-from ftspec.spec.errors import FtspecError, Problem, Problems, in_order, kind_of, shortened
+from ftspec.spec.errors import FtspecError, Problem, Problems, SpecError, in_order, kind_of, shortened
 from ftspec.spec.lint import LINTS, relevel, unknown_lints
 from ftspec.workflows.ingredients import DataSets, Suites
 from ftspec.workflows.keys import written_keys
+from ftspec.workflows.prepared import facts_of
 
 # What the making of rows depends on; weights count for rows that are read as they are: theirs may have names of their
 # own there, and declare fields.
 _MAKING = ("messages", "extract", "replace", "tools", "bake", "metadata", "split.by")
 _READY = ("weights.field", "weights.rules")
-_WHOLE = ("dataset", "weights", "provider", "model", "method")
+_MASKS = ("weights", "provider", "model", "method")
+_WHOLE = ("dataset", *_MASKS)
 
 
 def faults(project: Project, remains: Remains) -> FtspecError:
@@ -61,7 +63,9 @@ class _Looking:
             return self._data.of(part.point)
         ready = part.point.experiment.dataset.messages is None
         needed = (*(f"dataset.{key}" for key in _MAKING), *(_READY if ready else ()))
-        self._data.examine(part.point, mapped=not part.touched(*needed))
+        mapped = not part.touched(*needed)
+        limits = _limits(part) if mapped and not part.touched(*_MASKS) else None
+        self._data.examine(part.point, mapped=mapped, limits=limits)
         return None
 
     def _look_at_suites(self, part: Part, prepared: Prepared | None) -> None:
@@ -77,6 +81,14 @@ class _Looking:
         for name in experiment.evals:
             if name not in whole and not part.touched(f"evals.{name}.data"):
                 self._suites.examine_items(part.point, name)
+
+
+def _limits(part: Part) -> RowRules | None:
+    """Return what the provider takes as rows, None where there is no such provider."""
+    try:
+        return facts_of(part.point.experiment)[1]
+    except SpecError:
+        return None
 
 
 def _provider(part: Part) -> Iterator[Problem]:

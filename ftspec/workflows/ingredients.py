@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftspec.compose import Point, Project
-from ftspec.data import Prepared
+from ftspec.data import Prepared, RowRules
 from ftspec.data.cache import Cache
 from ftspec.data.examine import examine as examine_data
 from ftspec.evals.suites import ResolvedSuite, examine, examine_items, projection, resolve
@@ -52,14 +52,19 @@ class DataSets:
             self._prepared[key] = prepared
         return self._prepared[key]
 
-    def examine(self, point: Point, *, mapped: bool) -> None:
-        """Look at a point's files, and at its rows where what makes them (`mapped`) is not broken."""
+    def examine(self, point: Point, *, mapped: bool, limits: RowRules | None = None) -> None:
+        """Look at a point's files, and at its rows where what makes them (`mapped`) is not broken.
+
+        With `limits` the weights of its rows are looked at too.
+        """
         key = f"{_block(point)} {mapped}"
         if key not in self._examined:
             self._examined.add(key)
             dataset, weights = point.experiment.dataset, point.experiment.weights
             cache = Cache(self.cache)
-            self.problems.join(examine_data(dataset, weights, root=self.project.root, cache=cache, mapped=mapped))
+            self.problems.join(
+                examine_data(dataset, weights, root=self.project.root, cache=cache, limits=limits, mapped=mapped)
+            )
 
 
 def _block(point: Point) -> str:

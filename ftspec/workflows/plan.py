@@ -19,7 +19,7 @@ from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, short, train_digest
-from ftspec.spec.errors import Problem, Problems, SpecError, in_order, kind_of, shortened
+from ftspec.spec.errors import DataError, Problem, Problems, SpecError, in_order, kind_of, shortened
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.storage import read_json
 from ftspec.workflows.aliases import aliases_of
@@ -228,7 +228,7 @@ def _identity(point: Point) -> Identity | None:
     """Return what the model's name means, None for an unknown one: the provider's facts told it, with its place."""
     try:
         return engine_identity(point.experiment.provider, point.experiment.model)
-    except SpecError:
+    except (SpecError, DataError):
         return None
 
 

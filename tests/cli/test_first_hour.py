@@ -182,14 +182,20 @@ def test_an_older_python_is_told_which_one_is_needed(repository: Path, tmp_path:
 
 def test_a_provider_switch_names_the_models_that_it_trains(project: Path, ftspec: Run) -> None:
     done = ftspec("plan", "quickstart", "provider=openai", cwd=project)
-    assert "gpt-4o-mini-2024-07-18" in done.stderr
-    run = ftspec("run", "quickstart", "provider=openai", "--yes", "--accept-unknown", cwd=project, OPENAI_API_KEY="")
+    assert done.returncode == 65
+    assert "openai does not train 'tiny'; it is known to train gpt-4.1-2025-04-14, " in done.stderr
+    words = ("quickstart", "provider=openai", "model=gpt-4o-mini-2024-07-18")
+    run = ftspec("run", *words, "--yes", "--accept-unknown", cwd=project, OPENAI_API_KEY="")
     assert run.returncode == 77
     assert "OPENAI_API_KEY" in run.stderr
+    (counted,) = [line for line in run.stderr.splitlines() if "warnings (" in line]
+    assert re.fullmatch(
+        r"quickstart: \d+ warnings \(create_closed \d+.*\), shown by `ftspec validate " + " ".join(words) + "`", counted
+    )
 
 
 def test_an_unknown_price_is_over_budget(project: Path, ftspec: Run) -> None:
-    run = ftspec("run", "quickstart", "provider=openai", cwd=project)
+    run = ftspec("run", "quickstart", "provider=openai", "model=gpt-4o-mini-2024-07-18", cwd=project)
     assert run.returncode == 3
     assert "unknown" in run.stderr
     assert not (project / "runs" / "quickstart").exists()

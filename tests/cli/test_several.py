@@ -50,8 +50,8 @@ def test_mistakes_of_all_at_once(demo: Path, capsys: pytest.CaptureFixture[str])
         file.write("repeats: 0\n")
     assert main(["run", "quickstart", "short", "weights=asistant"]) == 65
     assert [line.split(": ")[1:3] for line in capsys.readouterr().err.splitlines()] == [
-        ["command line", "weights"],
         ["experiments/short.yaml:20:1", "repeats"],
+        ["command line", "weights"],
     ]
     assert not (demo / "runs" / "quickstart").exists()
 

@@ -83,6 +83,10 @@ def test_an_unknown_base_names_those_that_exist() -> None:
 
 def test_a_hosted_base_that_is_not_listed_is_a_warning() -> None:
     assert codes(Provider(profile="openai"), "gpt-9")["unknown_model"] == "warning"
+    # What the embedded engine alone trains is what a switch of the provider forgets; an address may be `ftspec serve`.
+    assert codes(Provider(profile="openai"), "tiny")["unknown_model"] == "error"
+    assert codes(Provider(profile="openai", base_url="http://127.0.0.1:1/v1"), "tiny")["unknown_model"] == "warning"
+    assert "unknown_model" not in codes(Provider(profile="openai_compatible", base_url="http://127.0.0.1:1/v1"), "tiny")
     assert "unknown_model" not in codes(Provider(profile="openai"), "gpt-4.1-mini-2025-04-14")
     assert "unknown_model" not in codes(Provider(profile="openai"), "ft:gpt-4o-mini-2024-07-18:org::12345678")
     compatible = Provider(profile="openai_compatible", base_url="https://example.com/v1")
