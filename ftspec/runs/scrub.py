@@ -4,26 +4,22 @@ import math
 import re
 from collections import Counter
 
+from ftspec.spec.secrets import BLOCK, PART
+
 MARK = "[removed]"
-_SHAPES = re.compile(
-    r"sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
-    r"|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|xox[abprs]-[A-Za-z0-9-]{10,}|glpat-[A-Za-z0-9_-]{16,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"
-)
-_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _HEADER = re.compile(r"(?i)((?:proxy-)?authorization|x-api-key|api-key|cookie)(\"?\s*[:=]\s*\"?)([^\r\n\"']+)")
 _BESIDE = re.compile(
     r"(?i)([A-Za-z0-9_.-]*(?:key|token|secret|passw(?:or)?d|credential)[A-Za-z0-9_.-]*[\"']?\s*[:=]\s*[\"']?)"
     r"([A-Za-z0-9+/_=.-]{12,})"
 )
-_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s:@\"']+:[^/\s@\"']+@")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s:@\"']+:[^/\s@\"']+@")  # any password, a short one too
 _ENTROPY = 3.0  # bits a character; words and file names stay below, random base64 and hex above
 
 
 def scrub(text: str) -> str:
     """Return the text with everything that looks like a secret replaced."""
-    text = _BLOCK.sub(MARK, text)
-    text = _SHAPES.sub(MARK, text)
+    text = BLOCK.sub(MARK, text)
+    text = PART.sub(MARK, text)
     text = _URL.sub(rf"\1{MARK}@", text)
     text = _HEADER.sub(rf"\1\2{MARK}", text)
     return _BESIDE.sub(lambda found: found[1] + (MARK if _random(found[2]) else found[2]), text)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from ftspec.compose import Composed, Project, Remains
-from ftspec.data.lint.private import secrets
 from ftspec.spec.errors import COMMAND_LINE, Problem
+from ftspec.spec.secrets import secrets
 
 BUILT_IN = "conf:"
 

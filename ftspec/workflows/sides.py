@@ -120,7 +120,6 @@ class ExperimentSide:
     name: str
     config: Mapping[str, Any]
     runs: tuple[RunSide, ...]
-    grader_code: tuple[str, ...] = ()
     lock: str = "none"
     notes: tuple[str, ...] = ()
     warnings: tuple[Any, ...] = field(default=())
@@ -141,7 +140,6 @@ def of_plan(plan: Plan) -> ExperimentSide:
         name=plan.name,
         config=plan.composed.config,
         runs=tuple(sides.run(run) for run in plan.runs),
-        grader_code=grader_code(plan.composed.config),
         warnings=plan.warnings,
     )
 
@@ -150,17 +148,6 @@ def data_sides(plan: Plan) -> list[DataSide]:
     """Return the distinct data sets of a plan."""
     sides = _Sides(plan)
     return list({data.digest: data for data in map(sides.data, plan.runs)}.values())
-
-
-def grader_code(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the sha256 of every piece of grader code in a resolved experiment."""
-    found = []
-    for suite in (config.get("evals") or {}).values():
-        for grader in (suite.get("graders") or {}).values():
-            code = grader.get("source") or grader.get("code")
-            if grader.get("type") == "python" and isinstance(code, str):
-                found.append(hashlib.sha256(code.encode()).hexdigest())
-    return tuple(dict.fromkeys(found))
 
 
 class _Sides:

@@ -6,33 +6,7 @@ from collections.abc import Iterator
 from ftspec.data.chat import text_of
 from ftspec.data.lint.definition import Hit, Lint, rowwise
 from ftspec.data.lint.reading import Row
-
-# One pattern a kind of key, each with a literal that every match holds (searched first: that is fast).
-_SECRETS = (
-    (b"sk-", re.compile(r"\bsk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_-]{20,}")),
-    (b"AKIA", re.compile(r"\bAKIA[0-9A-Z]{16}\b")),
-    (b"ghp_", re.compile(r"\bghp_[A-Za-z0-9]{36}\b")),
-    (b"github_pat_", re.compile(r"\bgithub_pat_[A-Za-z0-9_]{40,}")),
-    (b"glpat-", re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}")),
-    (b"xox", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{20,}")),
-    (b"AIza", re.compile(r"\bAIza[0-9A-Za-z_-]{35}")),
-    (b"hf_", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
-    (b"PRIVATE KEY", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
-    (b".eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
-)
-_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"\\]{1,64}:[^\s/:@\"\\]{6,64}@[\w.-]+")
-_PLAIN_DISTINCT = 8  # a placeholder such as sk-xxxxxxxxxxxxxxxxxxxxxxxx has few distinct characters
-
-
-def secrets(text: str) -> Iterator[str]:
-    """Yield everything in a text that looks like a key, token or password."""
-    for literal, pattern in _SECRETS:
-        if literal.decode() in text:
-            for match in pattern.finditer(text):
-                if literal == b"PRIVATE KEY" or len(set(match.group())) >= _PLAIN_DISTINCT:
-                    yield match.group()
-    if "://" in text and "@" in text:
-        yield from (match.group() for match in _PASSWORD.finditer(text))
+from ftspec.spec.secrets import may_hold_secrets, secrets
 
 
 def texts(row: Row) -> Iterator[tuple[str, str]]:
@@ -45,8 +19,7 @@ def texts(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _secret(row: Row) -> Hit | None:
-    data = row.data
-    if not any(literal in data for literal, _ in _SECRETS) and not (b"://" in data and b"@" in data):
+    if not may_hold_secrets(row.data):
         return None
     for path, text in texts(row):
         for found in secrets(text):

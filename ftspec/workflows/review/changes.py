@@ -16,6 +16,7 @@ from ftspec.spec.errors import DataError
 SCHEMA = 1
 SCHEMA_FILE = Path(__file__).with_name("changes.schema.json")
 MAX_BYTES = 5 * 1024 * 1024
+Role = Literal["", "system", "developer", "user", "assistant", "tool", "function"]
 Kind = Literal["new", "removed", "retrain", "re-score", "metadata", "renamed"]
 
 
@@ -111,7 +112,7 @@ class Turned(Shape, frozen=True):
     from 1. `role` is empty where the rows lie outside git: then `number` counts all messages.
     """
 
-    role: str
+    role: Role
     number: int
     learned: bool
     rows: int
@@ -267,7 +268,6 @@ class Experiment(Shape, frozen=True):
     unchanged: int
     usd_all_old: float | None
     usd_all_new: float | None
-    grader_code: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     lock: Literal["none", "current", "stale", "unknown"] = "none"
     providers: tuple[str, ...] = ()

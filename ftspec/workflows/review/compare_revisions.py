@@ -236,7 +236,6 @@ def _experiments(
             unchanged=sum(found.kind is None for found in mine),
             usd_all_old=shapes.total(run.usd for run in old.runs) if old else 0.0,
             usd_all_new=shapes.total(run.usd for run in new.runs) if new else 0.0,
-            grader_code=one.grader_code if one else (),
             suites=tuple(dict.fromkeys(name for run in runs for name in run.suites)),
             lock=(new.lock if new else "none"),  # type: ignore[arg-type]
             providers=tuple(dict.fromkeys(_provider(run.config) for run in runs)),

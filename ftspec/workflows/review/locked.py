@@ -21,7 +21,6 @@ from ftspec.workflows.sides import (
     RowFact,
     RunSide,
     SuiteSide,
-    grader_code,
     part_of,
     policy_name,
 )
@@ -58,7 +57,6 @@ def of_lock(project: Project, name: str, pointers: Mapping[str, str]) -> Experim
         name=name,
         config=composed.config,
         runs=runs,
-        grader_code=grader_code(composed.config),
         lock="stale" if stale or changed else "current",
         notes=(
             note,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ftspec.workflows.review.changes import Rows, Sample, Turned
+from ftspec.workflows.review.changes import Role, Rows, Sample, Turned
 from ftspec.workflows.review.rowdiff import PARTS, Pair, RowDiff
 from ftspec.workflows.review.rowtexts import RowTexts, asked, learned_words, taught
 from ftspec.workflows.sides import RowFact
@@ -47,12 +47,12 @@ def _edit_kind(pair: Pair, old: RowTexts, new: RowTexts) -> str:
 
 def _turned(reweighted: Sequence[Pair], new: RowTexts) -> Iterator[Turned]:
     """Yield how many rows learn which message now, or no longer; messages of one role are numbered from 1."""
-    found: Counter[tuple[int, str, bool]] = Counter()
+    found: Counter[tuple[int, Role, bool]] = Counter()
     for one, other in reweighted:
         roles = new.roles(other)
         for at, (before, after) in enumerate(zip(one.weights, other.weights, strict=False)):
             if before != after:
-                role = roles[at] if at < len(roles) else ""
+                role: Role = roles[at] if at < len(roles) else ""
                 number = roles[: at + 1].count(role) if role else at + 1
                 found[number, role, after == "1"] += 1
     for (number, role, learned), rows in sorted(found.items()):

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from ftspec.workflows.review.changes import Role
 from ftspec.workflows.sides import DataSide, RowFact
 
 _INSTRUCTIONS = ("system", "developer")
@@ -13,7 +14,7 @@ _ANSWERS = ("completion", "preferred_output", "non_preferred_output")
 
 
 class _Spoken(msgspec.Struct):
-    role: str
+    role: Role
 
 
 class _Talk(msgspec.Struct):
@@ -61,7 +62,7 @@ class RowTexts:
         line = self.line(fact)
         return None if line is None else msgspec.json.decode(line)
 
-    def roles(self, fact: RowFact) -> list[str]:
+    def roles(self, fact: RowFact) -> list[Role]:
         """Return who speaks in each message; nothing where the text is not at hand, or the row is no conversation."""
         line = self.line(fact)
         return [] if line is None else [message.role for message in _roles(line).messages]

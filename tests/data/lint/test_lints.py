@@ -13,7 +13,7 @@ from ftspec.data import CharEstimate, RowRules, prepare
 from ftspec.data.lint.answers import new_names, put_off
 from ftspec.data.lint.catalogue import CATALOGUE
 from ftspec.data.lint.definition import Subject
-from ftspec.data.lint.private import iban, luhn, personal, secrets
+from ftspec.data.lint.private import iban, luhn, personal
 from ftspec.data.lint.running import active, run
 from ftspec.data.lint.sets import distinct_triples
 from ftspec.spec.dataset import Dataset, Weights
@@ -246,23 +246,6 @@ def test_dup_key_reads_the_source(tmp_path: Path) -> None:
 )
 def test_personal_data(text: str, kind: str | None) -> None:
     assert personal(text) == kind
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "sk-ant-api03-AbCdEfGhIjKlMnOpQrSt12",
-        "AKIAIOSFODNN7EXAMPLE",
-        "ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8",
-        "glpat-AbCdEfGhIjKlMnOpQrSt",
-        "xoxb-123456789012-AbCdEfGhIjKl",
-        "-----BEGIN RSA PRIVATE KEY-----",
-        "postgres://admin:hunter2secret@db.internal",
-    ],
-)
-def test_secrets(key: str) -> None:
-    assert list(secrets(f"before {key} after"))
-    assert not list(secrets(f"before {key[:6]} after"))
 
 
 def test_published_check_digits() -> None:
