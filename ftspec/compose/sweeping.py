@@ -148,13 +148,27 @@ class Sweeping:
     ) -> Iterator[Planned]:
         """Yield the runs. Raises AxisError `too_many_runs`, counted before any is made."""
         given = [one for one in given if not one.is_sweep_block]
-        if block is not None:
-            for one in given:
-                try:
-                    block = self._with(block, one)
-                except AxisError as error:
-                    error.given = one.key
-                    raise
+        too_large = block is not None and block.size() > limit
+        for one in given:
+            try:
+                if one.values is not None and one.values.count <= points.MAX_PRODUCT:
+                    _check_twice(one.values.make())
+                block = self._with(block, one) if block is not None else None
+            except AxisError as error:
+                error.given = one.key
+                raise
+        try:
+            yield from self._expanded(block, given, seed, repeats, limit)
+        except AxisError as error:
+            # The sweep alone is small enough: the longest axis of the command line makes it too large.
+            typed = [one for one in given if one.values is not None and one.values.count > 1]
+            if typed and not too_large:
+                error.given = max(typed, key=lambda one: one.values.count if one.values is not None else 0).key
+            raise
+
+    def _expanded(
+        self, block: Block | None, given: Sequence[Given], seed: int, repeats: int, limit: int
+    ) -> Iterator[Planned]:
         own = {column.key for column in block.columns()} if block is not None else set()
         further = [one for one in given if one.values is not None and one.key not in own]
         for one in further:

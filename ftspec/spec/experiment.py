@@ -37,13 +37,16 @@ class Budget(Strict):
 
 def _day(text: str) -> str:
     try:
-        datetime.date.fromisoformat(text)
+        # Python also reads 20270630 and weeks.
+        day = datetime.date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError(f"must be a day of the calendar, such as 2027-06-30 (got {text!r})") from None
+        day = ""
+    if day != text:
+        raise ValueError(f"must be a day, such as 2027-06-30 (got {text!r})")
     return text
 
 
-Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+Day = Annotated[str, Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}$"}), AfterValidator(_day)]
 
 
 def _refuse(reason: str) -> BeforeValidator:

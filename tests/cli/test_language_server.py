@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ftspec.spec.editor import NOT_SWEPT
+from ftspec.spec.keys import WORDS
+from ftspec.spec.reference import example
 from ftspec.workflows.start import start_project
 
 SERVER = os.environ.get("FTSPEC_YAML_LANGUAGE_SERVER") or shutil.which("yaml-language-server")
@@ -140,6 +144,21 @@ def test_completion(editor: Editor, text: str, offered: list[str]) -> None:
 )
 def test_what_is_valid_has_no_diagnostics(editor: Editor, body: str) -> None:
     assert editor.open(MODELINE + body)[1] == []
+
+
+def test_every_key_is_known_in_the_file_and_as_an_axis(editor: Editor) -> None:
+    wrong = {}
+    for model, words in WORDS.items():
+        for key in words.keys:
+            spec = example(model, key)
+            top = next(iter(spec))
+            texts = [spec]
+            if top not in (*NOT_SWEPT, "lint", "judge", "tracking", "store"):  # the last four change no run
+                texts.append({"sweep": {"grid": {top: [spec[top]]}, "exclude": [spec]}})
+            for body in texts:
+                if found := editor.open(MODELINE + yaml.safe_dump(json.loads(json.dumps(body, default=str))))[1]:
+                    wrong[f"{model}.{key}"] = (body, found)
+    assert not wrong
 
 
 @pytest.mark.parametrize(

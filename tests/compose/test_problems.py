@@ -134,3 +134,40 @@ def test_a_mistake_is_found_without_the_swept_value(make_project) -> None:
     composed = load(project, "x")
     assert [point.experiment.model for point in composed.points] == ["tiny", "small"]
     assert composed.experiment.model == "tiny"
+
+
+SWEPT = "sweep: {grid: {hyperparameters.n_epochs: [1, 2, 3]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed=1,1", "seed: holds 1 twice; leave one out: a run is trained once [axis]"),
+        (
+            "hyperparameters.n_epochs=2,2",
+            "hyperparameters.n_epochs: holds 2 twice; leave one out: a run is trained once [axis]",
+        ),
+        (
+            "seed=range(1,1001)",
+            "seed: the sweep has 3,000 runs, the limit is 2,000; sweep less, or raise sweep.max_runs [too_many_runs]",
+        ),
+        (
+            "hyperparameters.n_epochs=range(1,100000)",
+            "hyperparameters.n_epochs: the sweep has 99,999 runs, the limit is 2,000; sweep less, or raise sweep.max_runs "
+            "[too_many_runs]",
+        ),
+    ],
+)
+def test_an_axis_of_the_command_line_is_told_there(make_project, override: str, said: str) -> None:
+    assert messages(make_project(SWEPT), override) == [f"command line: {said}"]
+
+
+def test_a_sweep_too_large_by_itself_is_told_in_its_file(make_project) -> None:
+    body = "sweep: {grid: {hyperparameters.n_epochs: [1, 2, 3]}, max_runs: 2}\n"
+    (said,) = messages(make_project(body), "seed=1,2")
+    assert said.startswith("experiments/x.yaml:5:1: sweep: the sweep has ")
+
+
+def test_a_day_is_asked_for_by_an_example(make_project) -> None:
+    (said,) = messages(make_project("keep_until: tomorrow\n"))
+    assert said.partition(": ")[2] == "keep_until: must be a day, such as 2027-06-30 (got 'tomorrow') [invalid_value]"
