@@ -153,8 +153,8 @@ SWEPT = "sweep: {grid: {hyperparameters.n_epochs: [1, 2, 3]}}\n"
         ),
         (
             "hyperparameters.n_epochs=range(1,100000)",
-            "hyperparameters.n_epochs: the sweep has 99,999 runs, the limit is 2,000; sweep less, or raise sweep.max_runs "
-            "[too_many_runs]",
+            "hyperparameters.n_epochs: the sweep has 99,999 runs, the limit is 2,000; sweep less, or raise "
+            "sweep.max_runs [too_many_runs]",
         ),
     ],
 )
