@@ -24,6 +24,7 @@ class Scans:
     """Scans of configuration files, once per content and name, shared by both revisions."""
 
     known: dict[tuple[str, str], Scanned] = field(default_factory=dict)
+    built_in: dict[str, Document | None] = field(default_factory=dict)
 
     def of(self, path: str, oid: str, read: Callable[[], bytes]) -> Scanned:
         """Return the document of a file and what the scan found; None where it is refused."""
@@ -36,11 +37,14 @@ class Scans:
 
     def builtin(self, inner: str) -> Document | None:
         """Return a built-in block, None where there is none."""
-        file: Path = builtin_conf() / inner
+        if inner not in self.built_in:
+            self.built_in[inner] = self._builtin(builtin_conf() / inner, inner)
+        return self.built_in[inner]
+
+    def _builtin(self, file: Path, inner: str) -> Document | None:
         if not file.is_file():
             return None
-        document, _ = self.of(f"conf:/{inner}", "", lambda: file.read_bytes()[: MAX_BYTES + 1])
-        return document
+        return self.of(f"conf:/{inner}", "", lambda: file.read_bytes()[: MAX_BYTES + 1])[0]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,10 +17,12 @@ from ftspec.compose.repository import Repository
 from ftspec.compose.revision import WORKTREE, Revision, composing_files, printable
 from ftspec.compose.scan import UNSAFE
 from ftspec.spec.errors import FtspecError, Problem, UnsafeError
-from ftspec.spec.policy import Policy
 from ftspec.workflows.review import gates
 from ftspec.workflows.review.changes import SCHEMA, Changes, Side
-from ftspec.workflows.review.compare_revisions import Job, JobSide, compare, own_version
+from ftspec.workflows.review.job import Job, JobSide, own_version
+
+if TYPE_CHECKING:
+    from ftspec.spec.policy import Policy
 
 MAX_RUNS = 2000
 
@@ -78,11 +80,14 @@ def _compared(before: Revision, after: Revision, blobs: Blobs, private: Path, op
 def _run(job: Job, private: Path) -> Changes:
     if not job.names:
         return _empty(job)
-    if not job.untrusted:
-        return compare(job)
-    from ftspec.workflows.review.contained import compare_contained
+    # What composes is imported by the process that does it.
+    if job.untrusted:
+        from ftspec.workflows.review.contained import compare_contained
 
-    return compare_contained(job, private)
+        return compare_contained(job, private)
+    from ftspec.workflows.review.compare_revisions import compare
+
+    return compare(job)
 
 
 def _judged(found: Changes, judge: Revision, blobs: Blobs) -> Changes:
@@ -205,7 +210,7 @@ def _oid(revision: Revision, path: str) -> str | None:
     return revision.machinery.get(path) or revision.oid(path)
 
 
-def _policy(revision: Revision, blobs: Blobs) -> Policy | None:
+def _policy(revision: Revision, blobs: Blobs) -> "Policy | None":
     """Return a policy to name its differences; None where it cannot be read."""
     entry = revision.files.get(gates.PATH)
     try:

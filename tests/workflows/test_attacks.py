@@ -539,7 +539,7 @@ def test_what_goes_over_a_limit_is_said_so(repo: Any, monkeypatch: pytest.Monkey
         repo.review("main", "change", untrusted=True)
     assert caught.value.code == "limit"
     monkeypatch.setattr(contained, "_CHILD", "open('answer.json', 'w').write('{\"schema\": 1}')")
-    with pytest.raises(Exception, match="does not fit its schema"):
+    with pytest.raises(Exception, match="has another shape"):
         repo.review("main", "change", untrusted=True)
 
 

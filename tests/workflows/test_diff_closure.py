@@ -8,7 +8,7 @@ import pytest
 from ftspec.compose import Project
 from ftspec.workflows.diff import _empty
 from ftspec.workflows.plan import draft_plan
-from ftspec.workflows.review.compare_revisions import Job
+from ftspec.workflows.review.job import Job
 
 ROWS = "".join(json.dumps({"text": f"number {n}", "label": "odd" if n % 2 else "even"}) + "\n" for n in range(60))
 CHAT = """\
@@ -82,7 +82,9 @@ def project(repo: Any) -> Any:
 def test_what_is_not_composed_has_not_changed(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file in turn: the experiments named are compared, and plans of all others are what they were."""
     jobs: list[Job] = []
-    monkeypatch.setattr("ftspec.workflows.diff.compare", lambda job: jobs.append(job) or _empty(job))
+    monkeypatch.setattr(
+        "ftspec.workflows.review.compare_revisions.compare", lambda job: jobs.append(job) or _empty(job)
+    )
     names = sorted(Project(project.root).experiment_names())
     before = {name: planned(project, name) for name in names}
     for file, (touched, edit) in TOUCHED.items():

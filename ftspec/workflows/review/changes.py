@@ -372,7 +372,7 @@ def to_json(changes: Changes) -> dict[str, Any]:
 
 
 def read_changes(content: bytes) -> Changes:
-    """Read a `plan.json` of unknown origin. Raises DataError for any other shape, and beyond 5 MiB."""
+    """Read a `plan.json` of unknown origin by its schema. Raises DataError for any other shape, and beyond 5 MiB."""
     if len(content) > MAX_BYTES:
         raise DataError("plan_size", f"plan.json is larger than {MAX_BYTES >> 20} MiB")
     try:
@@ -380,10 +380,21 @@ def read_changes(content: bytes) -> Changes:
     except (ValueError, RecursionError) as error:
         raise DataError("plan_json", f"plan.json is no JSON: {error}") from error
     _check(value)
+    return shaped(content)
+
+
+def shaped(content: bytes) -> Changes:
+    """Read what another process of this ftspec wrote, by the shapes that the schema is made of: they refuse the same.
+
+    Raises DataError for any other shape or version.
+    """
     try:
-        return msgspec.convert(value, Changes)
-    except msgspec.ValidationError as error:
+        found = msgspec.json.decode(content, type=Changes)
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise DataError("plan_shape", f"plan.json has another shape: {error}") from error
+    if found.schema != SCHEMA:
+        raise DataError("plan_schema", f"plan.json has version {found.schema}, this ftspec reads {SCHEMA}")
+    return found
 
 
 @cache
@@ -411,8 +422,6 @@ def _check(value: Any) -> None:
     if wrong is not None:
         place = "/".join(map(str, wrong.absolute_path)) or "the top"
         raise DataError("plan_shape", f"plan.json does not fit its schema at {place}: {wrong.message[:200]}")
-    if value["schema"] != SCHEMA:
-        raise DataError("plan_schema", f"plan.json has version {value['schema']}, this ftspec reads {SCHEMA}")
 
 
 if __name__ == "__main__":

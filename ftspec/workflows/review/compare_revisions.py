@@ -20,36 +20,12 @@ from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.datadiff import data_changes
 from ftspec.workflows.review.evaldiff import moved_baselines, overlaps, suite_changes
 from ftspec.workflows.review.existing import existing
+from ftspec.workflows.review.job import Job, JobSide, own_version
 from ftspec.workflows.review.known import known_scores
 from ftspec.workflows.review.locked import lock_state, of_lock
 from ftspec.workflows.review.pairing import Paired, describe_all, field_groups, pair, sweep_fields
 from ftspec.workflows.review.places import Places, changed_files, touched
 from ftspec.workflows.sides import ExperimentSide, asked_models, of_plan
-
-
-class JobSide(shapes.Shape, frozen=True):
-    """One revision on disk; `files` maps the paths that were written to blob ids, `pointers` to sha256 of LFS files."""
-
-    side: shapes.Side
-    folder: str
-    files: dict[str, str]
-    pointers: dict[str, str]
-
-
-class Job(shapes.Shape, frozen=True):
-    """What is to be compared. `kept` are files of the head that the base holds alike; finished runs lie in `runs`."""
-
-    base: JobSide
-    head: JobSide
-    names: tuple[str, ...]
-    untouched: int
-    notices: tuple[str, ...]
-    key: str
-    show_text: bool
-    untrusted: bool
-    limits: str
-    kept: tuple[str, ...] = ()
-    runs: str = ""
 
 
 @dataclass
@@ -113,13 +89,6 @@ def _trained_elsewhere(job: Job) -> dict[str, str]:
                 lock = read_lock((Path(job.base.folder) / path).read_bytes(), file=path)
                 found |= {run.train: f"{name}/{run.label}" for run in lock.runs}
     return found
-
-
-def own_version() -> str:
-    """Return the version of ftspec that composes, which is the base's in CI."""
-    from importlib.metadata import version
-
-    return version("ftspec")
 
 
 def _revision(side: JobSide) -> Revision:

@@ -1,5 +1,5 @@
-"""Comparing two revisions in a confined child. Its answer is checked against the schema like any other file of unknown
-origin, and what it cannot know (which revisions, which limits) is not taken from it.
+"""Comparing two revisions in a confined child. Its answer is checked like any other file of unknown origin, and what it
+cannot know (which revisions, which limits) is not taken from it.
 """
 
 import json
@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from ftspec.spec.errors import Exit, FtspecError, Problem, SpecError, UnsafeError
-from ftspec.workflows.review.changes import MAX_BYTES, Changes, read_changes, to_json
-from ftspec.workflows.review.compare_revisions import Job, compare
+from ftspec.workflows.review.changes import MAX_BYTES, Changes, shaped, to_json
 from ftspec.workflows.review.confined import confine, limits, run_confined
+from ftspec.workflows.review.job import Job
 
 CPU_SECONDS = 20
 SECONDS_PER_EXPERIMENT = 2
@@ -35,7 +35,7 @@ def _answer(done: "subprocess.CompletedProcess[bytes]", path: Path, job: Job) ->
         raise UnsafeError("limit", f"composing went over its limits ({job.limits})")
     content = _read(path)
     if done.returncode == 0 and content is not None:
-        found = read_changes(content)
+        found = shaped(content)
         own = (*job.notices, *(note for note in found.notices if note not in job.notices))
         return msgspec.structs.replace(
             found,
@@ -73,6 +73,8 @@ def main(path: str) -> int:
     """Entry of the child: limits first, then everything else. Writes `answer.json` beside the job."""
     content = Path(path).read_bytes()
     confine(CPU_SECONDS + SECONDS_PER_EXPERIMENT * len(json.loads(content)["names"]))
+    from ftspec.workflows.review.compare_revisions import compare
+
     try:
         value: Any = to_json(compare(msgspec.json.decode(content, type=Job)))
         code = 0

@@ -3,21 +3,24 @@
 import json
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftspec.spec.errors import Problem, SpecError
-from ftspec.spec.policy import Policy
 from ftspec.workflows.review.changes import Changes, Gate, total
+
+if TYPE_CHECKING:  # pydantic takes longer to import than many a review takes
+    from ftspec.spec.policy import Policy
 
 PATH = ".ftspec/policy.yaml"
 
 
-def read_policy(content: bytes | None) -> Policy:
+def read_policy(content: bytes | None) -> "Policy":
     """Read a policy; none is an empty one. Raises SpecError naming the file (the strict model's words)."""
     import yaml
     from pydantic import ValidationError
 
     from ftspec.compose.scan import scan
+    from ftspec.spec.policy import Policy
 
     if content is None:
         return Policy()
@@ -32,7 +35,7 @@ def read_policy(content: bytes | None) -> Policy:
         ) from None
 
 
-def differences(old: Policy | None, new: Policy | None) -> Iterator[str]:
+def differences(old: "Policy | None", new: "Policy | None") -> Iterator[str]:
     """Yield which gates were set otherwise."""
     if old is None or new is None:
         yield "it cannot be read"
@@ -63,12 +66,12 @@ def _setting(value: Any) -> str:
     return "not set" if value is None or value == [] else json.dumps(value)
 
 
-def judge(policy: Policy, changes: Changes) -> tuple[Gate, ...]:
+def judge(policy: "Policy", changes: Changes) -> tuple[Gate, ...]:
     """Return every gate that the policy declares, with what it found."""
     return tuple(_gates(policy, changes))
 
 
-def _gates(policy: Policy, changes: Changes) -> Iterator[Gate]:
+def _gates(policy: "Policy", changes: Changes) -> Iterator[Gate]:
     if policy.max_usd is not None:
         yield _max_usd(policy, changes)
     if policy.max_runs is not None:
@@ -122,7 +125,7 @@ def _gate(name: str, bad: list[str], good: str) -> Gate:
     return Gate(name=name, passed=not bad, detail=shown or good)
 
 
-def _max_usd(policy: Policy, changes: Changes) -> Gate:
+def _max_usd(policy: "Policy", changes: Changes) -> Gate:
     assert policy.max_usd is not None
     usd = total(run.usd_new for run in changes.trainings)
     if usd is None:
@@ -132,13 +135,13 @@ def _max_usd(policy: Policy, changes: Changes) -> Gate:
     return Gate(name="max_usd", passed=usd <= policy.max_usd, detail=f"${usd:,.2f} of ${policy.max_usd:,.2f}")
 
 
-def _required(policy: Policy, changes: Changes) -> Gate:
+def _required(policy: "Policy", changes: Changes) -> Gate:
     present = [e for e in changes.experiments if e.kind not in ("removed", "broken")]
     bad = [f"{e.name} lacks {name}" for e in present for name in policy.required_suites if name not in e.suites]
     return _gate("required_suites", bad, "every changed experiment has " + ", ".join(policy.required_suites))
 
 
-def _allowed(policy: Policy, changes: Changes) -> Iterator[Gate]:
+def _allowed(policy: "Policy", changes: Changes) -> Iterator[Gate]:
     training = {run.experiment for run in changes.trainings}
     looked: tuple[tuple[str, list[str] | None, Callable[[str], bool]], ...] = (
         ("providers", policy.providers, lambda value: any(fnmatchcase(value, p) for p in policy.providers or ())),
