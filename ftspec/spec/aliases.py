@@ -98,13 +98,16 @@ def _read_switch(key: str, value: Any) -> tuple[dict[str, Any], str]:
 def _read_roles(key: str, value: Any) -> tuple[dict[str, Any], str]:
     if not isinstance(value, list) or not value or any(role not in ROLES for role in value):
         raise ValueError(f"{key} is a list of roles: {', '.join(ROLES)}")
+    differs = "options for end tokens have no counterpart"
+    if set(value) == {"assistant"}:
+        return {"train_on": "assistant"}, differs
     rules: list[dict[str, Any]] = [
         {"name": f"role-{role}", "match": {"role": role}, "weight": 1} for role in dict.fromkeys(value)
     ]
     rest = [role for role in ROLES if role not in value]
     if rest:
         rules.append({"name": "other-roles", "match": {"role": rest}, "weight": 0})
-    return {"rules": rules}, "options for end tokens have no counterpart"
+    return {"rules": rules}, differs
 
 
 def _read_mask(key: str, value: Any) -> tuple[dict[str, Any], str]:

@@ -174,8 +174,7 @@ def _readme(plan: Plan, run: PlannedRun) -> str:
     lines = [
         f"# {plan.name} / {run.label}",
         "",
-        str(experiment.description or "").strip(),
-        "",
+        *([experiment.description.strip(), ""] if isinstance(experiment.description, str) else []),
         f"- base model `{experiment.model}` on `{experiment.provider.profile}`, seed {experiment.seed}",
         f"- train digest `{short(run.train_digest)}`, data digest `{short(run.data_digest)}`",
         "- `config.yaml` is the resolved experiment, `.hydra/` how Hydra composed it, `run.json` digests and sources",

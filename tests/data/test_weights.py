@@ -248,14 +248,16 @@ def test_flags_of_other_tools(project: Any, field: str, off: Any, on: Any) -> No
             },
         ),
         (
-            {"roles_to_train": ["assistant"]},
+            {"roles_to_train": ["user", "assistant"]},
             {
                 "rules": [
+                    {"name": "role-user", "match": {"role": "user"}, "weight": 1},
                     {"name": "role-assistant", "match": {"role": "assistant"}, "weight": 1},
-                    {"name": "other-roles", "match": {"role": ["system", "developer", "user", "tool"]}, "weight": 0},
+                    {"name": "other-roles", "match": {"role": ["system", "developer", "tool"]}, "weight": 0},
                 ]
             },
         ),
+        ({"roles_to_train": ["assistant"]}, {"train_on": "assistant"}),
     ],
 )
 def test_alias_equals_its_own_form(alias: dict[str, Any], own: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.compose.convert import sweep_block
 from ftspec.compose.references import reference_problem
 from ftspec.compose.shape import shapes_at
+from ftspec.spec.editor import GROUPS
 from ftspec.workflows.importers.sketch import Reader, Sketch
 
 _PACKAGE = re.compile(r"^\s*#\s*@\s*package\s+(\S+)", re.MULTILINE)
@@ -64,10 +65,10 @@ def _choices(overlay: Reader) -> dict[str, Any]:
             continue
         for key, option in entry.items():
             group = _GROUP.match(str(key))
-            if group and shapes_at((group[1],)):
+            if group and group[1] in GROUPS:
                 choices[group[1]] = option
             else:
-                overlay.lose("defaults", {key: option}, "packages (@) and groups that no key of an experiment has")
+                overlay.lose("defaults", {key: option}, "packages (@), and groups that an experiment does not have")
     return choices
 
 
