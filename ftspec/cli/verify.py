@@ -3,7 +3,7 @@
 import click
 
 from ftspec.cli.arguments import current_project, echo_json, json_option
-from ftspec.cli.terminal import out_colour
+from ftspec.cli.terminal import is_live, out_colour
 
 
 @click.command(help="Hash every sealed file again: all runs, or RUN (a label, a digest, a folder, an experiment).")
@@ -12,12 +12,14 @@ from ftspec.cli.terminal import out_colour
 def command(names: tuple[str, ...], as_json: bool) -> int:
     """Print one line a run; exit 4 unless all are intact."""
     from ftspec.report.problems import visible
+    from ftspec.report.progress import display
     from ftspec.report.style import columns, paint
     from ftspec.spec.errors import Exit
     from ftspec.workflows.verify import SCHEMA, verify_runs
 
     project = current_project()
-    found = verify_runs(project.runs, names)
+    with display(is_live()) as show:
+        found = verify_runs(project.runs, names, show)
     bad = [one for one in found if one.state != "intact"]
     if as_json:
         echo_json({"schema": SCHEMA, "intact": not bad, "runs": [one.to_json() for one in found]})

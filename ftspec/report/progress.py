@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 from ftspec.report.problems import visible
-from ftspec.report.style import duration, interval, sparkline
+from ftspec.report.style import duration, interval, size, sparkline
 from ftspec.spec.events import (
     Answered,
     Checked,
@@ -21,10 +21,13 @@ from ftspec.spec.events import (
     StageFinished,
     StageStarted,
     TrainStep,
+    Verifying,
 )
 
 # Plain logs get a line a quarter of a training, not one a step.
 _PLAIN_SHARE = 4
+# Verifying is short as a rule; of a long one a log gets a line now and then.
+_PLAIN_SECONDS = 10.0
 
 
 class Display(Protocol):
@@ -61,6 +64,7 @@ class PlainDisplay:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._quarter: dict[str, int] = {}
+        self._told = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -83,6 +87,11 @@ class PlainDisplay:
             self._quarter[event.subject] = quarter
             loss = f"loss {event.train_loss:.3f}" if event.train_loss is not None else ""
             return f"{visible(event.subject)}  train {event.step}/{event.total_steps}  {loss}".rstrip()
+        if isinstance(event, Verifying) and event.folder:
+            if time.monotonic() - self._told < _PLAIN_SECONDS:
+                return ""
+            self._told = time.monotonic()
+            return f"verify {event.done}/{event.total}  {size(event.bytes)}  {visible(event.folder)}"
         return line_of(event)
 
 
@@ -149,6 +158,9 @@ class LiveDisplay:
             case Answered():
                 subject = self._subjects.setdefault(event.subject, _Subject())
                 subject.stage, subject.step, subject.total = f"score {event.suite}", event.done, event.total
+            case Verifying():
+                self._runs, self._finished = event.total, event.done
+                self._subjects = {event.folder: _Subject(stage=size(event.bytes))} if event.folder else {}
             case StageFinished():
                 self._subjects.pop(event.subject, None)
             case RunFinished():

@@ -1,6 +1,6 @@
 """Whether what was sealed is still what it was: every file is hashed again, no name is trusted."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from ftspec.spec.digests import data_digest, short
 from ftspec.spec.errors import DataError
 from ftspec.storage import BlobStore, sha256_file
 
+Hash = Callable[[Path], str]
 State = Literal["intact", "changed", "missing", "unsealed", "newer version"]
 
 
@@ -24,9 +25,9 @@ class Checked:
     note: str = ""
 
 
-def check_folder(folder: Path) -> Checked:
+def check_folder(folder: Path, sha256: Hash = sha256_file) -> Checked:
     """Hash a sealed folder again; a file that was added later counts as a change."""
-    found = tuple(broken(folder))
+    found = tuple(broken(folder, sha256))
     if not found and (added := _added(folder)):
         return Checked(folder, "changed", tuple(Broken(name, "changed") for name in added), "not there when sealed")
     if not found:
@@ -43,8 +44,11 @@ def _added(folder: Path) -> list[str]:
     return sorted(name for name in names if name not in known and not Path(name).name.startswith("."))
 
 
-def check_run(run: RunDirectory) -> list[Checked]:
-    """Check a run's attempts and scores, and that run.json is the run that its folder is named after."""
+def check_run(run: RunDirectory, sha256: Hash = sha256_file) -> list[Checked]:
+    """Check a run's attempts and scores, and that run.json is the run that its folder is named after.
+
+    `sha256` hashes a file: `Hashing` does so once where many links name it.
+    """
     try:
         facts = run.facts
         train = facts["digests"]["train"]
@@ -58,24 +62,23 @@ def check_run(run: RunDirectory) -> list[Checked]:
     found = []
     if run.path.name.rpartition(".")[2] != short(train):
         found.append(Checked(run.path, "changed", (Broken("run.json", "changed"),), "names another training"))
-    found += list(_check_data(run, facts))
-    found += list(_check_stored(run, facts))
-    found += [check_folder(attempt.path) for attempt in run.attempts()]
+    found += list(_check_data(run, facts, sha256))
+    found += list(_check_stored(run, facts, sha256))
+    found += [check_folder(attempt.path, sha256) for attempt in run.attempts()]
     evals, blobs = run.path / "evals", _store(run.path.parent.parent)
-    found += [_check_scores(path, blobs) for path in sorted(evals.iterdir()) if path.is_dir()] if evals.is_dir() else []
+    paths = [path for path in sorted(evals.iterdir()) if path.is_dir()] if evals.is_dir() else []
+    found += [_check_scores(path, blobs, sha256) for path in paths]
     return found or [Checked(run.path, "unsealed", note="planned, never trained")]
 
 
-def _check_data(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked]:
+def _check_data(run: RunDirectory, facts: Mapping[str, Any], sha256: Hash) -> Iterator[Checked]:
     """Without a sealed attempt nothing else says what the data files were."""
     if any(is_sealed(attempt.path) for attempt in run.attempts()):
         return
     try:
         train, valid = run.path / "data" / "train.jsonl", run.path / "data" / "valid.jsonl"
         for form in ("chat", "completion"):
-            made = data_digest(
-                train=sha256_file(train), valid=sha256_file(valid) if valid.is_file() else None, row_format=form
-            )
+            made = data_digest(train=sha256(train), valid=sha256(valid) if valid.is_file() else None, row_format=form)
             if made == facts["digests"]["data"]:
                 return
     except OSError:
@@ -84,7 +87,7 @@ def _check_data(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked
     yield Checked(run.path, "changed", (Broken("data", "changed"),))
 
 
-def _check_stored(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Checked]:
+def _check_stored(run: RunDirectory, facts: Mapping[str, Any], sha256: Hash) -> Iterator[Checked]:
     """What run.json names and only the blob store holds: configuration, items of suites, held-out rows, the patch.
 
     A run directory that was taken away from its store says nothing about it.
@@ -95,28 +98,28 @@ def _check_stored(run: RunDirectory, facts: Mapping[str, Any]) -> Iterator[Check
         wanted[test["sha256"]] = "test.jsonl"
     if patch := (facts.get("git") or {}).get("patch"):
         wanted[patch] = "the uncommitted changes"
-    if faults := _broken_blobs(blobs, wanted):
+    if faults := _broken_blobs(blobs, wanted, sha256):
         yield Checked(run.path, _state_of(faults), faults)
 
 
-def _check_scores(folder: Path, blobs: BlobStore | None) -> Checked:
+def _check_scores(folder: Path, blobs: BlobStore | None, sha256: Hash) -> Checked:
     """Check a folder of scores, and the items that they were made on where those came from a file."""
-    found = check_folder(folder)
-    faults = _broken_blobs(blobs, dict.fromkeys(scored_blobs(folder), "the suite's items"))
+    found = check_folder(folder, sha256)
+    faults = _broken_blobs(blobs, dict.fromkeys(scored_blobs(folder), "the suite's items"), sha256)
     return Checked(folder, _state_of(faults), faults) if found.state == "intact" and faults else found
 
 
-def _broken_blobs(blobs: BlobStore | None, wanted: Mapping[str, str]) -> tuple[Broken, ...]:
-    """Hash blobs again; `wanted` maps hex sha256 to the words for it."""
+def _broken_blobs(blobs: BlobStore | None, wanted: Mapping[str, str], sha256: Hash) -> tuple[Broken, ...]:
+    """Hash blobs again; `wanted` maps their digests to the words for them."""
     if blobs is None:
         return ()
     faults: list[Broken] = []
-    for sha256, name in wanted.items():
-        path = blobs.path(sha256)
+    for digest, name in wanted.items():
+        path = blobs.path(digest)
         if not path.is_file():
-            faults.append(Broken(f"blob {sha256[:12]} ({name})", "missing"))
-        elif sha256_file(path) != sha256:
-            faults.append(Broken(f"blob {sha256[:12]} ({name})", "changed"))
+            faults.append(Broken(f"blob {digest[:12]} ({name})", "missing"))
+        elif sha256(path) != digest:
+            faults.append(Broken(f"blob {digest[:12]} ({name})", "changed"))
     return tuple(faults)
 
 
@@ -130,11 +133,11 @@ def _store(runs: Path) -> BlobStore | None:
     return blobs if blobs.root.is_dir() else None
 
 
-def check_baselines(runs: Path, experiment: str) -> list[Checked]:
+def check_baselines(runs: Path, experiment: str, sha256: Hash = sha256_file) -> list[Checked]:
     """Check the sealed baselines of an experiment."""
     folder = runs / experiment / "baselines"
     if not folder.is_dir():
         return []
     blobs = _store(runs)
     paths = (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith("."))
-    return [_check_scores(path, blobs) for path in paths]
+    return [_check_scores(path, blobs, sha256) for path in paths]

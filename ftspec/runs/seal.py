@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -66,8 +66,8 @@ def sealed_files(folder: Path) -> dict[str, str]:
     return files
 
 
-def broken(folder: Path) -> list[Broken]:
-    """Hash every sealed file again and list what differs; an empty list means intact."""
+def broken(folder: Path, sha256: Callable[[Path], str] = sha256_file) -> list[Broken]:
+    """Hash every sealed file again, by `sha256`, and list what differs; an empty list means intact."""
     if not is_sealed(folder):
         return [Broken(SEAL, "unsealed")]
     try:
@@ -75,10 +75,10 @@ def broken(folder: Path) -> list[Broken]:
     except (DataError, UnicodeDecodeError):
         return [Broken(SEAL, "broken")]
     found = []
-    for name, sha256 in expected.items():
+    for name, sealed in expected.items():
         path = folder / name
         if not path.is_file():
             found.append(Broken(name, "missing"))
-        elif sha256_file(path) != sha256:
+        elif sha256(path) != sealed:
             found.append(Broken(name, "changed"))
     return found

@@ -108,6 +108,15 @@ class RunFinished(Event, frozen=True, tag="run-finished", kw_only=True):
     seconds: float = 0.0
 
 
+class Verifying(Event, frozen=True, tag="verifying", kw_only=True):
+    """`done` of `total` folders are verified, `bytes` were hashed so far; `folder` is begun (empty: all are done)."""
+
+    folder: str
+    done: int
+    total: int
+    bytes: int = 0
+
+
 class Notice(Event, frozen=True, tag="notice", kw_only=True):
     """Something a person should read."""
 

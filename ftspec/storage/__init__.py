@@ -2,6 +2,7 @@
 
 from ftspec.storage.blobs import BlobStore
 from ftspec.storage.files import read_json, replacing, require_writable, sha256_file, write_atomic, write_json
+from ftspec.storage.hashing import Hashing
 from ftspec.storage.locks import FileLock, is_locked
 from ftspec.storage.logs import AppendLog, read_log
 
@@ -9,6 +10,7 @@ __all__ = [
     "AppendLog",
     "BlobStore",
     "FileLock",
+    "Hashing",
     "is_locked",
     "read_json",
     "read_log",

@@ -1,19 +1,23 @@
 """Is what was sealed still what it was? One run, an experiment, or all of `runs/`."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftspec.runs.directory import RunDirectory, run_directories
+from ftspec.runs.directory import RunDirectory
 from ftspec.runs.integrity import Checked, State, check_baselines, check_run
 from ftspec.runs.seal import Broken
 from ftspec.spec.errors import UsageError
+from ftspec.spec.events import Emit, Verifying, silent
+from ftspec.storage import Hashing
 from ftspec.workflows.look import find_runs
 
 SCHEMA = 1
 _RUN_FOLDER = re.compile(r"[^.].*\.[0-9a-f]{12}")
+_EVERY_SECONDS = 0.2
 _WORST: tuple[State, ...] = ("changed", "missing", "newer version", "unsealed", "intact")
 
 
@@ -48,42 +52,82 @@ class Verified:
         return {"folder": str(self.folder), "state": self.state, "faults": list(self.faults())}
 
 
-def verify_runs(runs: Path, names: Sequence[str] = ()) -> list[Verified]:
+def verify_runs(runs: Path, names: Sequence[str] = (), emit: Emit = silent) -> list[Verified]:
     """Check what is named (runs as in `show`, or experiments), or everything below `runs/`.
 
-    Raises UsageError for a name that means nothing.
+    Emits `Verifying` on the way. Raises UsageError for a name that means nothing.
     """
-    if not names:
-        experiments = sorted({run.experiment for run in run_directories(runs)} | set(_with_baselines(runs)))
-        return [found for experiment in experiments for found in _experiment(runs, experiment)]
-    found: list[Verified] = []
-    for name in names:
-        plain = Path(name).name
-        if runs.is_dir() and (runs / plain).is_dir() and not plain.startswith(".") and "/" not in name:
-            found += _experiment(runs, plain)
-        elif matched := find_runs(runs, name):
-            found += [_run(run) for run in matched]
-        else:
-            raise UsageError("unknown_run", f"no run is called {name!r}", fix="`ftspec ls` lists them")
+    folders = list(_named(runs, names) if names else _everything(runs))
+    progress = _Progress(emit, len(folders))
+    hashing = Hashing(progress.read)
+    found = []
+    for folder in folders:
+        progress.start(folder.relative_to(runs).as_posix() if folder.is_relative_to(runs) else str(folder))
+        found.append(_verified(folder, hashing))
+    progress.end()
     return found
 
 
-def _with_baselines(runs: Path) -> Iterable[str]:
-    if not runs.is_dir():
-        return []
-    return [p.name for p in runs.iterdir() if not p.name.startswith(".") and (p / "baselines").is_dir()]
+@dataclass
+class _Progress:
+    """Tells of each folder that is begun, and of a long one as it is read."""
+
+    emit: Emit
+    total: int
+    folder: str = ""
+    done: int = -1
+    bytes: int = 0
+    told: float = 0.0
+
+    def start(self, folder: str) -> None:
+        self.folder, self.done = folder, self.done + 1
+        self._tell()
+
+    def read(self, count: int) -> None:
+        self.bytes += count
+        if time.monotonic() - self.told > _EVERY_SECONDS:
+            self._tell()
+
+    def end(self) -> None:
+        self.folder, self.done = "", self.done + 1
+        self._tell()
+
+    def _tell(self) -> None:
+        self.told = time.monotonic()
+        self.emit(Verifying(folder=self.folder, done=self.done, total=self.total, bytes=self.bytes))
 
 
-def _experiment(runs: Path, experiment: str) -> Iterator[Verified]:
-    if baselines := check_baselines(runs, experiment):
-        yield Verified(runs / experiment / "baselines", tuple(baselines))
-    for path in sorted(p for p in (runs / experiment).iterdir() if p.is_dir()):
-        if (path / "run.json").is_file():
-            if not path.name.startswith(".") and path.name != "baselines":
-                yield _run(RunDirectory(path))
-        elif _RUN_FOLDER.fullmatch(path.name) and any(path.glob("attempts/*/SEALED")):
-            yield Verified(path, (Checked(path, "missing", (Broken("run.json", "missing"),)),))
+def _everything(runs: Path) -> Iterator[Path]:
+    for experiment in sorted(runs.iterdir()) if runs.is_dir() else ():
+        if experiment.is_dir() and not experiment.name.startswith("."):
+            yield from _experiment(experiment)
 
 
-def _run(run: RunDirectory) -> Verified:
-    return Verified(run.path, tuple(check_run(run)))
+def _named(runs: Path, names: Sequence[str]) -> Iterator[Path]:
+    for name in names:
+        plain = Path(name).name
+        if (runs / plain).is_dir() and not plain.startswith(".") and "/" not in name:
+            yield from _experiment(runs / plain)
+        elif matched := find_runs(runs, name):
+            yield from (run.path for run in matched)
+        else:
+            raise UsageError("unknown_run", f"no run is called {name!r}", fix="`ftspec ls` lists them")
+
+
+def _experiment(folder: Path) -> Iterator[Path]:
+    """Yield an experiment's baselines, where something lies in them, and whatever is or was a run."""
+    baselines = folder / "baselines"
+    if baselines.is_dir() and any(path.is_dir() and not path.name.startswith(".") for path in baselines.iterdir()):
+        yield baselines
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and p != baselines and not p.name.startswith(".")):
+        was = _RUN_FOLDER.fullmatch(path.name) is not None and any(path.glob("attempts/*/SEALED"))
+        if was or (path / "run.json").is_file():
+            yield path
+
+
+def _verified(folder: Path, hashing: Hashing) -> Verified:
+    if folder.name == "baselines":
+        return Verified(folder, tuple(check_baselines(folder.parent.parent, folder.parent.name, hashing.sha256)))
+    if not (folder / "run.json").is_file():
+        return Verified(folder, (Checked(folder, "missing", (Broken("run.json", "missing"),)),))
+    return Verified(folder, tuple(check_run(RunDirectory(folder), hashing.sha256)))
