@@ -11,7 +11,7 @@ from ftspec.compose import Composed, Project
 from ftspec.compose import load as compose_load
 from ftspec.spec.errors import UsageError
 from ftspec.spec.events import Emit, silent
-from ftspec.workflows.plan import Plan, make_plan
+from ftspec.workflows.plan import Plan, draft_plan, make_plan
 
 if TYPE_CHECKING:
     from ftspec.workflows.results import Results
@@ -74,7 +74,7 @@ async def run_async(
     else:
         made = experiment
     report = await execute(made, options or RunOptions(), emit)
-    after = made if made.nothing_to_do else make_plan(made.project, made.name, made.composed.overrides)
+    after = made if made.nothing_to_do else draft_plan(made.project, made.name, made.composed.overrides)
     results = collect(after)
     return replace(results, outcomes=report.outcomes, saved=write_lock(after, results), unsent=report.unsent)
 

@@ -16,14 +16,14 @@ def command(names: tuple[str, ...], check: bool, as_json: bool) -> int:
     from ftspec.spec.errors import Exit, Problem, StaleError
     from ftspec.workflows.knowing import stored_results
     from ftspec.workflows.locking import lock_state, write_lock
-    from ftspec.workflows.plan import make_plan
+    from ftspec.workflows.plan import draft_plan
 
     project = current_project()
     chosen = [project.name_of(name) for name in names] or project.experiment_names()
     shown: list[dict[str, Any]] = []
     problems: list[Problem] = []
     for name in chosen:
-        plan = make_plan(project, name)
+        plan = draft_plan(project, name)
         state = lock_state(plan) if check else None
         written = () if check else write_lock(plan)
         if state is not None:

@@ -107,12 +107,16 @@ def _show(target: Target, plan: "Plan", results: "Results") -> None:
 
 def _report(plan: "Plan", results: "Results") -> None:
     """Write the HTML page. A run whose page cannot be written is no failed run: the command to write it is named."""
+    from dataclasses import replace
+
     from ftspec.cli.report import write_report
     from ftspec.spec.errors import StorageError
-    from ftspec.workflows.plan import make_plan
+    from ftspec.workflows.plan import draft_plan
 
     try:
-        now = plan if plan.nothing_to_do else make_plan(plan.project, plan.name, plan.composed.overrides)
+        now = plan
+        if not plan.nothing_to_do:  # what is on disk now; warnings have their places already
+            now = replace(draft_plan(plan.project, plan.name, plan.composed.overrides), warnings=plan.warnings)
         click.echo(f"report  {write_report(now, results)}")
     except StorageError as error:
         click.echo(f"report  not written: {error.problems[0].message}; later: ftspec report {plan.name}", err=True)

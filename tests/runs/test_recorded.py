@@ -6,12 +6,12 @@ tuned weights were left out. A folder here is never changed: a new schema gets a
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import call_inside
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -25,8 +25,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def ftspec(folder: Path, *arguments: str) -> tuple[int, Any]:
-    command = [sys.executable, "-m", "ftspec", *arguments, "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = call_inside(folder, *arguments, "--json")
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -1,6 +1,5 @@
 """A small real project, and the command line as real processes."""
 
-import io
 import json
 import os
 import random
@@ -8,14 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ftspec.cli.main import main
+from tests.conftest import call_inside
 
 EXPERIMENT = """\
 defaults: [config, override evals: [exact], _self_]
@@ -59,14 +57,8 @@ class Demo:
         )
 
     def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the command line inside this process: a start costs a second of CPU where no process is the subject."""
-        out, errors = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
-            patch.chdir(self.root)
-            for name, value in ({"CI": "true"} | environment).items():
-                patch.setenv(name, value)
-            code = int(main(list(arguments)))
-        return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
+        """Run the command line inside this process; see `call_inside`."""
+        return call_inside(self.root, *arguments, **environment)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start the command line without waiting."""

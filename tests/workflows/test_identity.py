@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ftspec.compose import Project
-from ftspec.workflows.plan import make_plan
+from ftspec.workflows.plan import draft_plan
 
 GOLDEN = Path(__file__).with_name("golden_digests.json")
 SPEC = """\
@@ -101,7 +101,7 @@ def digests(root: Path, case: str) -> dict[str, str]:
         (root / folder).mkdir(parents=True, exist_ok=True)
     for name, path in (("spec", "experiments/x.yaml"), ("suite", "conf/evals/exact.yaml"), ("rows", "data/rows.jsonl")):
         (root / path).write_text(texts[name], "utf-8")
-    (run,) = make_plan(Project(root), "x").runs
+    (run,) = draft_plan(Project(root), "x").runs
     return {"data": run.data_digest, "train": run.train_digest, "eval": run.suites[0].eval_digest}
 
 

@@ -28,7 +28,8 @@ from ftspec.workflows import identity
 from ftspec.workflows.locking import write_lock
 from ftspec.workflows.plan import make_plan
 from ftspec.workflows.reproduce import reproduce
-from ftspec.workflows.reproduction.case import ReproduceOptions
+from ftspec.workflows.reproduction.bits import bits_of
+from ftspec.workflows.reproduction.case import Case, ReproduceOptions
 from ftspec.workflows.reproduction.verdicts import Reproduction
 
 pytestmark = pytest.mark.slow
@@ -80,7 +81,7 @@ def test_bits_are_a_new_attempt_with_a_job_of_its_own(sweep: Any) -> None:
     run = run_of(sweep)
     before = {name: digest for name, digest in hashes(run.path).items() if not name.startswith("latest")}
     known = (sweep.root / "experiments" / "demo.results.json").read_bytes()
-    done = sweep.ftspec("reproduce", "epochs=1")
+    done = sweep.call("reproduce", "epochs=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"bits +reproduced +weights [0-9a-f]{12} and every answer, equal to attempt 001", done.stdout)
     assert len(sweep.jobs()) == sweep.keys_posted() == 3
@@ -88,8 +89,8 @@ def test_bits_are_a_new_attempt_with_a_job_of_its_own(sweep: Any) -> None:
     assert second.results["reproduces"] == seal_digest(first.path)
     assert second.results["job"] != first.results["job"]
     assert before.items() <= hashes(run.path).items()
-    assert sweep.ftspec("verify").returncode == 0
-    assert "nothing to do" in sweep.ftspec("run", "demo").stdout
+    assert sweep.call("verify").returncode == 0
+    assert "nothing to do" in sweep.call("run", "demo").stdout
     assert (sweep.root / "experiments" / "demo.results.json").read_bytes() == known
 
 
@@ -119,7 +120,7 @@ def test_thrown_away_cloned_and_done_again_bit_for_bit(swept: Any, tmp_path: Pat
         assert new.results["reproduces"] == seal_digest(old.path)
         assert answers(run_of(swept, label)) == answers(run_of(clone, label))
     known = (clone.root / "experiments" / "demo.results.json").read_bytes()
-    assert clone.ftspec("lock").returncode == 0
+    assert clone.call("lock").returncode == 0
     assert (clone.root / "experiments" / "demo.results.json").read_bytes() == known
     compared = again(clone, "demo[epochs=1]", "equivalent").subjects[0]
     assert any("reproductions only" in note for note in compared.notes)
@@ -135,10 +136,10 @@ def answers(run: RunDirectory) -> list[Any]:
 def test_packed_runs_reproduce_where_they_are_unpacked(swept: Any, tmp_path: Path) -> None:
     """One file carries sources, request and answers to a clone without a server; git is needed for the data alone."""
     packed = tmp_path / "runs.tar"
-    assert swept.ftspec("runs", "pack", "demo", "-o", str(packed)).returncode == 0
+    assert swept.call("runs", "pack", "demo", "-o", str(packed)).returncode == 0
     subprocess.run(["git", "clone", "-q", str(swept.root), str(tmp_path / "clone")], check=True)
     clone = type(swept)(tmp_path / "clone")
-    assert clone.ftspec("runs", "unpack", str(packed)).returncode == 0
+    assert clone.call("runs", "unpack", str(packed)).returncode == 0
     change(clone, EXPERIMENT, "Name the animal.", "Another prompt.")
     found = again(clone, "epochs=2", "bits")
     assert [v.word for v in found.subjects[0].verdicts] == ["reproduced"] * 3
@@ -169,16 +170,17 @@ FLIPS = {
 
 @pytest.mark.parametrize("flip", FLIPS)
 def test_each_input_that_changed_under_a_lock_is_named(sweep: Any, flip: str) -> None:
-    """Once in the working tree, once committed without its lock and read out of git."""
+    """Once in the working tree, once committed without its lock and read out of git; both by the command line."""
     file, old, new, told = FLIPS[flip]
     change(sweep, file, old, new)
-    here = again(sweep, "demo[epochs=1]", "bits").subjects[0]
+    here = sweep.call("reproduce", "demo[epochs=1]", "--json")
     git(sweep.root, "commit", "-qam", "no lock")
-    committed = again(sweep, "demo[epochs=1]@HEAD", "bits")
-    for verdicts in (here.verdicts, committed.subjects[0].verdicts):
-        assert [verdict.level for verdict in verdicts] == ["config"]
-        assert told in " ".join(verdicts[0].what)
-        assert int(verdicts[0].exit_code) == 10
+    committed = sweep.call("reproduce", "demo[epochs=1]@HEAD", "--json")
+    for done in (here, committed):
+        assert done.returncode == 10, done.stderr
+        (verdict,) = json.loads(done.stdout)["subjects"][0]["verdicts"]
+        assert (verdict["level"], verdict["verdict"]) == ("config", "differs")
+        assert told in " ".join(verdict["what"])
     assert len(sweep.jobs()) == 2
 
 
@@ -282,7 +284,11 @@ def test_other_bits_differ_and_under_another_arithmetic_they_are_impossible(swee
     assert (found.word, int(found.exit_code)) == ("differs", 11)
     assert "not ffffffffffff as in attempt 001" in found.what[0]
     reseal(attempt, "env.json", lambda env: env | {"numerics": "fp_of_another", "cpu": "Another CPU"})
-    subject = again(sweep, "epochs=1", "bits").subjects[0]
+    first, second = run_of(sweep).attempts()
+    planned = next(run for run in make_plan(Project(sweep.root), "demo").runs if run.directory == run_of(sweep))
+    case = Case("epochs=1", planned.train_digest, planned, run_of(sweep), first, fresh=second)
+    case.verdicts.append(bits_of(case))
+    subject = case.subject(sweep.root)
     assert (subject.verdict.word, int(subject.verdict.exit_code)) == ("impossible", 14)
     assert "the arithmetic is another one" in subject.verdict.what[0]
     differing = {one.name: one.matters for one in subject.differences}
@@ -310,30 +316,28 @@ def margin(demo: Any, value: float) -> None:
 
 
 def test_equivalent_needs_a_margin_that_the_items_can_show(sweep: Any) -> None:
-    """Twelve pairs without a difference: the interval is 18 points wide (2.71 / (12 + 2.71)), and .8 ** 12 = 6.9 % of
-    gaps of 20 points look like that, .75 ** 12 = 3.2 % of gaps of 25.
+    """Twelve pairs without a difference: the interval is 18 points wide (2.71 / (12 + 2.71)), and .75 ** 12 = 3.2 % of
+    gaps of 25 points look like that. What lies between: test_verdicts.
     """
     margin(sweep, 0.05)
     small = again(sweep, "demo[epochs=1]", "equivalent").verdict
     assert small.word == "inconclusive"
     assert small.needs == 163
     assert small.shown == "inconclusive (needs about 163 items)"
-    change(sweep, "conf/evals/exact.yaml", "0.05", "0.2")
-    assert again(sweep, "demo[epochs=1]", "equivalent").verdict.word == "inconclusive"
-    change(sweep, "conf/evals/exact.yaml", "0.2", "0.25")
+    change(sweep, "conf/evals/exact.yaml", "0.05", "0.25")
     large = again(sweep, "demo[epochs=1]", "equivalent").verdict
     assert (large.word, int(large.exit_code)) == ("reproduced", 0)
     assert "[-18.4..+18.4]" in large.what[0]
 
 
 def test_the_conclusion_holds_with_and_without_run_directories(sweep: Any, tmp_path: Path) -> None:
-    done = sweep.ftspec("reproduce", "demo", "--level", "conclusion")
+    done = sweep.call("reproduce", "demo", "--level", "conclusion")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "winner epochs=2 by valid_loss" in done.stdout
     assert "every graded item is as before" in done.stdout
     folders = sorted(p.name for p in (sweep.root / "runs" / "demo" / "baselines").iterdir())
     assert [name.count(".") for name in folders] == [1, 2]
-    assert sweep.ftspec("verify").returncode == 0
+    assert sweep.call("verify").returncode == 0
     subprocess.run(["git", "clone", "-q", str(sweep.root), str(tmp_path / "clone")], check=True)
     alone = again(type(sweep)(tmp_path / "clone"), "demo", "conclusion")
     assert alone.subjects[0].verdict.word == "reproduced"
@@ -349,14 +353,14 @@ def test_a_killed_reproduction_goes_on_in_its_own_attempt(sweep: Any) -> None:
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert attempt.is_file()
-    done = sweep.ftspec("reproduce", "epochs=2")
+    done = sweep.call("reproduce", "epochs=2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [a.path.name for a in run_of(sweep, "epochs=2").attempts()] == ["001", "002"]
     assert len(sweep.jobs()) == sweep.keys_posted() == 3
 
 
 def test_an_ad_hoc_run_is_reproduced_from_its_directory_alone(sweep: Any) -> None:
-    assert sweep.ftspec("run", "demo", "hyperparameters.n_epochs=1", "seed=9", "--only", "train").returncode == 0
+    assert sweep.call("run", "demo", "hyperparameters.n_epochs=1", "seed=9", "--only", "train").returncode == 0
     run = next(
         p
         for p in (sweep.root / "runs" / "demo").glob("*/run.json")
@@ -365,7 +369,7 @@ def test_an_ad_hoc_run_is_reproduced_from_its_directory_alone(sweep: Any) -> Non
     digest = json.loads(run.read_text())["digests"]["train"][7:19]
     found = again(sweep, digest, "inputs")
     assert [v.word for v in found.subjects[0].verdicts] == ["reproduced", "reproduced"]
-    lacking = sweep.ftspec("reproduce", "demo[seed=9]")
+    lacking = sweep.call("reproduce", "demo[seed=9]")
     assert lacking.returncode == 64
     assert "the lock of demo has no run 'seed=9'" in lacking.stderr
 
@@ -409,7 +413,7 @@ def test_the_page_is_true(sweep: Any, repository: Path) -> None:
         for words, expected in shown.items():
             program, *arguments = shlex.split(words)
             if program == "ftspec":
-                printed = sweep.ftspec(*arguments).stdout
+                printed = sweep.call(*arguments).stdout
             else:
                 printed = subprocess.run(
                     [program, *arguments], cwd=sweep.root, check=True, capture_output=True

@@ -80,6 +80,8 @@ def test_equivalence_has_four_outcomes() -> None:
     assert crossing.word == "inconclusive"
     assert crossing.needs is not None
     assert crossing.needs > 100
+    assert word_of(0, 0, 12, 0.2) == "inconclusive", "0.8 ** 12 = 6.9 %, though the interval ends at 18.4 points"
+    assert word_of(0, 0, 12, 0.25) == "reproduced"
     undeclared = judge_equivalent("s", *paired(0, 0, 100), Compare())
     assert undeclared.word == "inconclusive"
     assert "compare: {margin" in undeclared.what[1]

@@ -14,7 +14,7 @@ from ftspec.spec.errors import DataError, SpecError
 from ftspec.storage import sha256_file
 from ftspec.workflows.elsewhere import BUILT_IN, Elsewhere
 from ftspec.workflows.locking import lock_of
-from ftspec.workflows.plan import Plan, PlannedRun, make_plan
+from ftspec.workflows.plan import Plan, PlannedRun, draft_plan
 from ftspec.workflows.reproduction.case import Case
 from ftspec.workflows.reproduction.verdicts import Verdict
 
@@ -44,11 +44,11 @@ def config_of_run(there: Elsewhere, run: RunDirectory, case: Case) -> Plan | Non
 def _planned(there: Elsewhere, run: RunDirectory, train: str) -> tuple[Plan, PlannedRun]:
     """Plan the experiment as it is written; where the run is not of its sweep, with the run's own overrides."""
     name = run.facts["experiment"]
-    plan = make_plan(there, name)
+    plan = draft_plan(there, name)
     planned = next((one for one in plan.runs if one.train_digest == train), None)
     if planned is None:
         overrides = tuple(yaml.safe_load((run.path / ".hydra" / "overrides.yaml").read_text("utf-8")) or ())
-        plan = make_plan(there, name, overrides)
+        plan = draft_plan(there, name, overrides)
         planned = next((one for one in plan.runs if one.train_digest == train), plan.runs[0])
     return plan, planned
 
@@ -56,7 +56,7 @@ def _planned(there: Elsewhere, run: RunDirectory, train: str) -> tuple[Plan, Pla
 def config_of_lock(there: Elsewhere, name: str, lock: Lock, cases: Sequence[Case]) -> Plan | None:
     """Compose a revision again and compare with its lock; append each run's verdict of level config."""
     try:
-        plan = make_plan(there, name)
+        plan = draft_plan(there, name)
     except (SpecError, DataError) as error:
         for case in cases:
             case.verdicts.append(_broken(error, "it does not compose"))

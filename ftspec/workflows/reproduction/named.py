@@ -97,8 +97,9 @@ async def _judge(
     options: ReproduceOptions,
     emit: Emit,
 ) -> tuple[Subject, ...]:
-    with suppress(SpecError, DataError):  # what does not compose is told by level config
-        bring_items(there, Project(there.home), load(there, name).config)
+    if there.root != there.home:
+        with suppress(SpecError, DataError):  # what does not compose is told by level config
+            bring_items(there, Project(there.home), load(there, name).config)
     plan = config_of_lock(there, name, lock, cases)
     if plan is None:
         return ()
