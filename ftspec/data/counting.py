@@ -1,16 +1,16 @@
 """Token counts per message while rows stream by: batched texts, or whole rows for counters that take them."""
 
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from ftspec.data.chat import ImagePart, text_of
 from ftspec.data.tokens import MESSAGE_OVERHEAD, ROW_OVERHEAD, RowCounter, TokenCounter
 
-_BATCH = 4096
+_BATCH = 256
 
 
 class Counting:
@@ -29,23 +29,25 @@ class Counting:
         self._tools: dict[bytes, int] = {}
         self._whole = counter if isinstance(counter, RowCounter) else None
 
-    def add_chat(self, messages: list[Any], tools: Raw | None) -> None:
-        """Count one conversation."""
+    def add_chats(
+        self, messages: Sequence[Any], contents: Sequence[Any], sizes: Sequence[int], tools: Sequence[bytes | None]
+    ) -> None:
+        """Count conversations: the messages of all, what each holds, and of every row its size and its tools."""
         if self._whole is not None:
-            self._add_whole(messages, tools)
+            self._add_whole(messages, sizes, tools)
             return
         base = len(self.counts) + len(self._texts)
-        contents = [m.content for m in messages]
-        names = [m.name for m in messages]
-        named = len(names) - names.count(None)
         self._texts += contents if set(map(type, contents)) == {str} else [self._text(content) for content in contents]
-        if named:
-            self._more += [(base + n, name) for n, name in enumerate(names) if name is not None]
+        self._more += [(base + n, message.name) for n, message in enumerate(messages) if message.name is not None]
         for n, message in enumerate(messages):
             if message.tool_calls or message.refusal is not None:
                 self._add_calls(base + n, message)
-        extra = MESSAGE_OVERHEAD * len(messages) + ROW_OVERHEAD + named
-        self.extra.append(extra if tools is None else extra + self._tool_tokens(tools))
+        named = [message.name is not None for message in messages]
+        first = 0
+        for size, own in zip(sizes, tools, strict=True):
+            extra = MESSAGE_OVERHEAD * size + ROW_OVERHEAD + sum(named[first : first + size])
+            self.extra.append(extra if own is None else extra + self._tool_tokens(own))
+            first += size
         if len(self._texts) >= _BATCH:
             self.flush()
 
@@ -69,22 +71,25 @@ class Counting:
         if len(self._texts) >= _BATCH:
             self.flush()
 
-    def _add_whole(self, messages: list[Any], tools: Raw | None) -> None:
+    def _add_whole(self, messages: Sequence[Any], sizes: Sequence[int], tools: Sequence[bytes | None]) -> None:
         assert self._whole is not None
         self.flush()
         plain = msgspec.to_builtins(messages)
-        counts = self._whole.count_row(plain, msgspec.json.decode(tools) if tools is not None else None)
-        self.counts.extend(counts[: len(messages)])
-        self.extra.append(sum(counts[len(messages) :]))
+        first = 0
+        for size, own in zip(sizes, tools, strict=True):
+            row = plain[first : first + size]
+            counts = self._whole.count_row(row, msgspec.json.decode(own) if own is not None else None)
+            self.counts.extend(counts[:size])
+            self.extra.append(sum(counts[size:]))
+            first += size
 
-    def _tool_tokens(self, tools: Raw) -> int:
+    def _tool_tokens(self, tools: bytes) -> int:
         self.exact = False
-        data = bytes(tools)
-        if data not in self._tools:
+        if tools not in self._tools:
             if len(self._tools) > 1000:
                 self._tools.clear()
-            self._tools[data] = self.counter.count([data.decode()])[0]
-        return self._tools[data]
+            self._tools[tools] = self.counter.count([tools.decode()])[0]
+        return self._tools[tools]
 
     def flush(self) -> None:
         """Count what waits."""

@@ -10,9 +10,9 @@ from ftspec.data.baking import BakedRows, read_answers
 from ftspec.data.fields import Fields
 from ftspec.data.messages import Mapper, ReadyRows
 from ftspec.data.origins import Origin, origins
-from ftspec.data.rows import canonical_tools
 from ftspec.data.screen import Screen, screens
 from ftspec.data.templated import TemplateRows
+from ftspec.data.tools import canonical_tools
 from ftspec.spec.dataset import Bake, Dataset, RowField, TemplateMessage, Weights
 from ftspec.spec.errors import Problems, SpecError
 from ftspec.spec.model import FileRef

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,16 @@ import msgspec
 from ftspec.data.cache import Cache, content_id
 from ftspec.data.counting import Counting, load_counts
 from ftspec.data.declared import Declared, declared
+from ftspec.data.division import Division, divide
 from ftspec.data.examine import examine, wrong_weights
-from ftspec.data.index import DROPPED, TEST, TRAIN, VALID, RowIndex
+from ftspec.data.index import TEST, TRAIN, VALID, RowIndex
 from ftspec.data.parts import Prepared, from_json, part_json
 from ftspec.data.proof import Proof, dead_rules
 from ftspec.data.remote import unpinned
-from ftspec.data.render import Rendering, part_writers, references
+from ftspec.data.render import Rendering, part_writers
 from ftspec.data.rows import Canonical, RowsBuilder
 from ftspec.data.rules import RowRules
 from ftspec.data.sources import InputFile, find_inputs
-from ftspec.data.split import assign, sample
-from ftspec.data.split_keys import split_keys
 from ftspec.data.tokens import TokenCounter
 from ftspec.data.weights import Rule, compile_rules
 from ftspec.data.writing import PartWriter
@@ -83,8 +82,9 @@ class Preparation:
             raise found.error() or error from error
 
     def _prepared(self, inputs: Sequence[InputFile]) -> Prepared:
-        self._rows_id = rows_id = content_id("rows", self._rows_parts(inputs))
-        files_id = content_id("files", self._files_parts(rows_id))
+        rows_id = content_id("rows", self._rows_parts(inputs))
+        self._content = self._content_parts(rows_id)
+        files_id = content_id("files", self._files_parts())
         known = self.cache.find("files", files_id)
         if known is not None:
             try:
@@ -116,8 +116,8 @@ class Preparation:
             "amounts": [[o.source.path, o.source.fraction, o.source.count] for o in self.declared.origins],
         }
 
-    def _files_parts(self, rows_id: str) -> dict[str, Any]:
-        return self._content_parts(rows_id) | {
+    def _files_parts(self) -> dict[str, Any]:
+        return self._content | {
             "weights": self.weights.model_dump(mode="json"),
             "counter": [self.counter.name, self.counter.identity, self.counter.exact],
             "limits": self.limits.to_json(),
@@ -153,10 +153,26 @@ class Preparation:
         entry.commit({})
         return canonical, counting.counts, counting.extra, counting.exact
 
+    def _division(self, inputs: Sequence[InputFile], canonical: Canonical) -> Division:
+        """Return which row stands in which part, from the cache where it is there."""
+        division_id = content_id("division", self._content)
+        known = self.cache.find("division", division_id)
+        if known is not None:
+            with suppress(OSError, ValueError, msgspec.MsgspecError):
+                division = Division.load(known[1]["division"])
+                if len(division.parts) == len(canonical.index):
+                    return division
+        division = divide(self.dataset, self.declared.origins, inputs, canonical)
+        entry = self.cache.create("division", division_id)
+        division.save(entry.path("division"))
+        entry.commit({})
+        return division
+
     def _files(
         self, inputs: Sequence[InputFile], files_id: str, canonical: Canonical, counts: Any, extra: Any, exact: bool
     ) -> Prepared:
-        parts = self._parts(inputs, canonical)
+        division = self._division(inputs, canonical)
+        parts = division.parts
         entry = self.cache.create("files", files_id)
         writers: dict[int, PartWriter] = {}
         try:
@@ -168,21 +184,20 @@ class Preparation:
             rendering.run(writers, records)
             self._check_counts(rendering, writers, parts)
             rendering.issues.raise_all()
-            overlap, problems = self._overlap(canonical, parts)
             proof = _proof(rendering, writers)
-            problems = [*self._advice(writers), *problems, *dead_rules(proof)]
+            problems = [*self._advice(writers), *division.problems(), *dead_rules(proof)]
             body = {
                 "parts": {w.role: part_json(w) for w in writers.values()},
                 "sources": [[i.path, i.sha256, i.bytes, n] for i, n in zip(inputs, canonical.rows_of, strict=True)],
-                "references": references(canonical, parts, TRAIN),
+                "references": division.references,
                 "problems": [asdict(p) for p in problems],
-                "overlap": overlap,
+                "overlap": division.with_either,
                 "counter": self.counter.name,
                 "exact": exact,
                 "row_format": canonical.row_format,
                 "dropped": rendering.dropped,
                 "proof": asdict(proof),
-                "content": content_id("content", self._content_parts(self._rows_id)),
+                "content": content_id("content", self._content),
             }
             return from_json(json.loads(json.dumps(body)), entry.commit(body))
         except BaseException:
@@ -190,18 +205,6 @@ class Preparation:
                 writer.discard()
             entry.abandon()
             raise
-
-    def _parts(self, inputs: Sequence[InputFile], canonical: Canonical) -> bytes:
-        """Return one part code per row: samples of sources, files bound to a part, the split."""
-        index = canonical.index
-        codes = {"train": TRAIN, "valid": VALID, "test": TEST}
-        homes = bytearray(map([codes[source.home] for source in inputs].__getitem__, index.source))
-        for group, origin in enumerate(self.declared.origins):
-            if origin.source.fraction is None and origin.source.count is None:
-                continue
-            among = [row for row, file in enumerate(index.source) if inputs[file].group == group]
-            sample(index.row_keys(), among, origin.source, homes)
-        return bytes(assign(split_keys(self.dataset.split.by, inputs, canonical), bytes(homes), self.dataset.split))
 
     def _check_counts(self, rendering: Rendering, writers: Mapping[int, PartWriter], parts: bytes) -> None:
         """Add problems of whole parts: a format not trained on, too few rows, nothing drawn, a file too large."""
@@ -240,25 +243,6 @@ class Preparation:
             fix = "50 to 100 good examples are a usual start"
             message = f"{_rows(rows)} to train on, fewer than {advised}"
             yield Problem("few_rows", message, "dataset", fix=fix, severity="warning")
-
-    def _overlap(self, canonical: Canonical, parts: bytes) -> tuple[int, list[Problem]]:
-        """Return how many distinct prompts of the train part also stand in another part, and what to say about it."""
-        seen: dict[int, set[bytes]] = {TRAIN: set(), VALID: set(), TEST: set(), DROPPED: set()}
-        for part, key in zip(parts, canonical.index.prompt_keys(), strict=True):
-            seen[part].add(key)
-        shared = {name: len(seen[TRAIN] & seen[code]) for name, code in (("validation", VALID), ("test", TEST))}
-        problems = [
-            Problem(
-                "leak",
-                f"{count} prompts of the training part also stand in the {name} part",
-                "dataset.split",
-                fix="split by: prompt keeps equal prompts together",
-                severity="warning",
-            )
-            for name, count in shared.items()
-            if count
-        ]
-        return len(seen[TRAIN] & (seen[VALID] | seen[TEST])), problems
 
 
 def _proof(rendering: Rendering, writers: Mapping[int, PartWriter]) -> Proof:

@@ -18,7 +18,7 @@ from ftspec.data.sources import MAX_LINE, InputFile, huge_line
 from ftspec.spec.errors import Problem
 
 MAX_JSON = 256 * 1024 * 1024  # a JSON list is read as a whole
-_BLOCK = 4 * 1024 * 1024
+_BLOCK = 128 * 1024  # what is read, split, decoded and written at a time stays in the processor's cache
 _BOM = b"\xef\xbb\xbf"
 _OTHER_DELIMITERS = (";", "\t", "|")
 

@@ -7,7 +7,7 @@ weight policy costs little more than copying bytes.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import compress, repeat
+from itertools import accumulate, compress, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import msgspec
 from msgspec import UNSET
 
 from ftspec.data.chat import ROLE, ChatRow, prompt_end, text_of
-from ftspec.data.index import DROPPED, KEY, PART_NAME, TEST, RowIndex
+from ftspec.data.forms import CHAT_HEAD, encode
+from ftspec.data.index import DROPPED, KEY, PART_NAME, TEST
 from ftspec.data.issues import Issues
 from ftspec.data.proof import Change, ProofBuilder, changes
-from ftspec.data.rows import CHAT_HEAD, Canonical, encode
+from ftspec.data.rows import Canonical
 from ftspec.data.rules import RowRules
 from ftspec.data.weights import (
     FROM_DATA,
@@ -120,6 +121,7 @@ class Rendering:
         sources = [encode(path).decode() for path in self.paths]
         limit = self.limits.max_row_tokens
         keeps_empty = self.weights.on_empty == "keep"
+        marked = frozenset(index.marked)
         end = 0
         columns = zip(self._lines(), self.parts, index.size, index.line, index.source, self.extra, strict=True)
         for row, ((line, metadata), part, size, number, source, extra) in enumerate(columns):
@@ -134,7 +136,7 @@ class Rendering:
             if not plan.learned and part != TEST and not keeps_empty:
                 self._empty(row)
                 continue
-            if part != TEST and b"<|" in line and (token := self._special(line)):
+            if row in marked and part != TEST and (token := self._special(line)):
                 self._problem(row, "special_token", *token)
                 continue
             mine = counts[first:end]
@@ -289,8 +291,9 @@ def _patched(line: bytes, widths: Any, patch: tuple[tuple[int, bytes], ...]) -> 
     """Return a canonical line with weights put in: `weight` is a message's last key, so it goes before its brace."""
     pieces: list[bytes] = []
     done = 0
+    ends = list(accumulate(widths))
     for n, weight in patch:
-        end = CHAT_HEAD + n + sum(widths[: n + 1])
+        end = CHAT_HEAD + n + ends[n]
         pieces += (line[done : end - 1], weight)
         done = end
     pieces.append(line[done:])
@@ -300,36 +303,3 @@ def _patched(line: bytes, widths: Any, patch: tuple[tuple[int, bytes], ...]) -> 
 def part_writers(parts: bytes, paths: Mapping[str, Path]) -> dict[int, PartWriter]:
     """Return a writer for every part that has rows, train always."""
     return {code: PartWriter(name, paths[name]) for code, name in PART_NAME.items() if code in parts or name == "train"}
-
-
-def references(canonical: Canonical, parts: bytes, part: int, most: int = 1000) -> list[tuple[str, int]]:
-    """Return the distinct last assistant texts of a part with counts, commonest first; empty beyond `most` of them."""
-    index: RowIndex = canonical.index
-    counts: dict[bytes, int] = {}
-    sample: dict[bytes, int] = {}
-    for row in range(len(index)):
-        if parts[row] != part:
-            continue
-        key = index.answer(row)
-        if not any(key):
-            continue
-        counts[key] = counts.get(key, 0) + 1
-        if key not in sample:
-            if len(counts) > most:
-                return []
-            sample[key] = row
-    found: list[tuple[str, int]] = []
-    with canonical.lines.open("rb") as lines:
-        for key, row in sample.items():
-            lines.seek(index.start[row])
-            found.append((_answer(lines.readline(), canonical.row_format), counts[key]))
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
-
-
-def _answer(line: bytes, row_format: str) -> str:
-    if row_format == "completion":
-        return str(msgspec.json.decode(line)["completion"])
-    if row_format == "preference":
-        return str(msgspec.json.decode(line)["preferred_output"][0]["content"])
-    messages: list[Any] = _decode_chat(line).messages
-    return next(text_of(m.content) for m in reversed(messages) if type(m).__name__ == "Assistant")

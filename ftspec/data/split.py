@@ -31,8 +31,13 @@ def draw_all(keys: Iterable[bytes], purpose: str, salt: str) -> dict[bytes, int]
     secret = f"{purpose}:{salt}".encode()
     if len(secret) > hashlib.blake2b.MAX_KEY_SIZE:
         secret = hashlib.blake2b(secret, digest_size=32).digest()
-    blake2b, number = hashlib.blake2b, int.from_bytes
-    return {key: number(blake2b(key, digest_size=8, key=secret).digest(), "big") for key in keys}
+    start, number = hashlib.blake2b(digest_size=8, key=secret), int.from_bytes
+    drawn = {}
+    for key in keys:
+        mine = start.copy()  # the key of the hash is worked in once
+        mine.update(key)
+        drawn[key] = number(mine.digest(), "big")
+    return drawn
 
 
 def fold_of(key: bytes, folds: int, salt: str) -> int:

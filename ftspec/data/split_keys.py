@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from ftspec.data.rows import Canonical, encode
+from ftspec.data.forms import encode
+from ftspec.data.rows import Canonical
 from ftspec.data.sources import InputFile
 from ftspec.spec.errors import DataError
 

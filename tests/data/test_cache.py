@@ -61,6 +61,20 @@ def test_other_weights_count_no_token_again(cached: Any, weights: dict[str, Any]
     assert cached.counter.texts == 120
 
 
+def test_other_weights_divide_nothing_again(cached: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("ftspec.data.prepare")
+    calls: list[Any] = []
+    divide = module.divide
+    monkeypatch.setattr(module, "divide", lambda *given: calls.append(given) or divide(*given))
+    split = {"split": {"validation": 0.2, "test": 7}}
+    first = cached.prepare(split)
+    other = cached.prepare(split, {"train_on": "last_assistant_turn"})
+    assert len(calls) == 1
+    assert [part.rows for part in first.parts.values()] == [part.rows for part in other.parts.values()]
+    cached.prepare({"split": {"validation": 0.3, "test": 7}})
+    assert len(calls) == 2
+
+
 def test_another_counter_or_other_rows_are_counted(cached: Any, make_chat: Any) -> None:
     cached.prepare()
     cached.rows([make_chat("other", "row") for _ in range(3)])
