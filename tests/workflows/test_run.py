@@ -45,19 +45,17 @@ def test_a_sweep_is_trained_scored_and_then_left_alone(demo: Any) -> None:
     assert len(demo.jobs()) == 2
 
 
-def test_nothing_to_do_imports_neither_openai_nor_numpy(demo: Any) -> None:
-    assert demo.ftspec("run", "demo").returncode == 0
+def test_nothing_to_do_imports_neither_openai_nor_numpy(sweep: Any) -> None:
     code = (
         "import sys; from ftspec.cli.main import main; assert main(['run', 'demo']) == 0;"
         "print([m for m in ('openai', 'numpy', 'httpx2', 'starlette', 'rapidfuzz') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=demo.root, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=sweep.root, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_every_file_of_a_run_is_there_and_sealed(demo: Any) -> None:
-    assert demo.ftspec("run", "demo").returncode == 0
-    run = next((demo.root / "runs" / "demo").glob("epochs=1.*"))
+def test_every_file_of_a_run_is_there_and_sealed(sweep: Any) -> None:
+    run = next((sweep.root / "runs" / "demo").glob("epochs=1.*"))
     for name in ("README.md", "config.yaml", ".hydra/config.yaml", ".hydra/overrides.yaml", "run.json"):
         assert (run / name).is_file(), name
     for name in ("train.jsonl", "valid.jsonl", "rows.jsonl"):
@@ -66,7 +64,7 @@ def test_every_file_of_a_run_is_there_and_sealed(demo: Any) -> None:
     for name in ("env.json", "requests.jsonl", "events.jsonl", "metrics.jsonl", "checkpoints.json", "model.json"):
         assert (attempt / name).is_file(), name
     assert (run / "latest").resolve() == attempt.resolve()
-    sealed = [attempt, *(run / "evals").iterdir(), *(demo.root / "runs" / "demo" / "baselines").iterdir()]
+    sealed = [attempt, *(run / "evals").iterdir(), *(sweep.root / "runs" / "demo" / "baselines").iterdir()]
     assert len(sealed) == 3
     if shutil.which("sha256sum"):
         for folder in sealed:
@@ -81,42 +79,38 @@ def test_every_file_of_a_run_is_there_and_sealed(demo: Any) -> None:
         }
 
 
-def test_a_new_suite_scores_without_training(demo: Any) -> None:
-    assert demo.ftspec("run", "demo").returncode == 0
-    (demo.root / "conf" / "evals" / "exact.yaml").write_text(
+def test_a_new_suite_scores_without_training(sweep: Any) -> None:
+    (sweep.root / "conf" / "evals" / "exact.yaml").write_text(
         "exact:\n  graders:\n    animal: {type: string_check}\n    long: {type: regex, pattern: '.'}\n"
     )
-    plan = demo.json("plan", "demo")
+    plan = sweep.json("plan", "demo")
     assert [run["action"] for run in plan["runs"]] == ["score", "score"]
-    assert demo.ftspec("run", "demo").returncode == 0
-    assert len(demo.jobs()) == 2
-    assert len(list((demo.root / "runs" / "demo").glob("*/evals/*/SEALED"))) == 4
+    assert sweep.ftspec("run", "demo").returncode == 0
+    assert len(sweep.jobs()) == 2
+    assert len(list((sweep.root / "runs" / "demo").glob("*/evals/*/SEALED"))) == 4
 
 
-def test_scores_come_back_after_the_server_state_is_gone(demo: Any) -> None:
+def test_scores_come_back_after_the_server_state_is_gone(sweep: Any) -> None:
     """A sealed run needs no server: its weights lie in the blob store."""
-    assert demo.ftspec("run", "demo").returncode == 0
-    shutil.rmtree(demo.root / "runs" / ".embedded")
-    (demo.root / "runs" / ".store" / "responses.sqlite").unlink()
-    (demo.root / "conf" / "evals" / "exact.yaml").write_text("exact:\n  graders:\n    animal: {type: string_check}\n")
-    done = demo.ftspec("run", "demo")
+    shutil.rmtree(sweep.root / "runs" / ".embedded")
+    (sweep.root / "runs" / ".store" / "responses.sqlite").unlink()
+    (sweep.root / "conf" / "evals" / "exact.yaml").write_text("exact:\n  graders:\n    animal: {type: string_check}\n")
+    done = sweep.ftspec("run", "demo")
     assert done.returncode == 0, done.stderr
-    assert demo.jobs() == [] or len(demo.jobs()) <= 2
-    assert "nothing to do" in demo.ftspec("run", "demo").stdout
+    assert sweep.jobs() == [] or len(sweep.jobs()) <= 2
+    assert "nothing to do" in sweep.ftspec("run", "demo").stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_moment_it_goes_on_with_the_same_scores(make_demo: DemoFactory, seed: int) -> None:
-    reference = make_demo()
-    assert reference.ftspec("run", "demo").returncode == 0
-    expected = reference.json("run", "demo")
-    runs = reference.root / "runs"
-    runs.rename(reference.root / "reference")
+def test_killed_at_any_moment_it_goes_on_with_the_same_scores(sweep: Any, seed: int) -> None:
+    expected = sweep.json("run", "demo")
+    runs = sweep.root / "runs"
+    runs.rename(sweep.root / "reference")
     source = random.Random(seed)
     killed = 0
     for _ in range(12):
-        child = reference.start("run", "demo")
+        child = sweep.start("run", "demo")
         try:
             child.wait(timeout=source.uniform(0.3, 3.5))
         except subprocess.TimeoutExpired:
@@ -126,9 +120,9 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_scores(make_demo: DemoFac
         else:
             break
     assert killed >= 1
-    assert reference.ftspec("run", "demo").returncode == 0
-    assert len(reference.jobs()) == reference.keys_posted() == 2
-    again = reference.json("run", "demo")
+    assert sweep.ftspec("run", "demo").returncode == 0
+    assert len(sweep.jobs()) == sweep.keys_posted() == 2
+    again = sweep.json("run", "demo")
     assert [outcome(run) for run in again["runs"]] == [outcome(run) for run in expected["runs"]]
     assert again["baselines"] == expected["baselines"]
 
@@ -141,13 +135,12 @@ def test_two_processes_on_one_experiment_train_each_run_once(demo: Any) -> None:
     assert "nothing to do" in demo.ftspec("run", "demo").stdout
 
 
-def test_the_same_training_of_two_experiments_is_done_once(demo: Any) -> None:
-    text = (demo.root / "experiments" / "demo.yaml").read_text()
-    (demo.root / "experiments" / "twin.yaml").write_text(text.replace("which animal", "what animal"))
-    assert demo.ftspec("run", "demo").returncode == 0
-    assert demo.json("plan", "twin")["reused"] + demo.json("plan", "twin")["to_score"] == 2
-    assert demo.ftspec("run", "twin").returncode == 0
-    assert len(demo.jobs()) == 2
+def test_the_same_training_of_two_experiments_is_done_once(sweep: Any) -> None:
+    text = (sweep.root / "experiments" / "demo.yaml").read_text()
+    (sweep.root / "experiments" / "twin.yaml").write_text(text.replace("which animal", "what animal"))
+    assert sweep.json("plan", "twin")["reused"] + sweep.json("plan", "twin")["to_score"] == 2
+    assert sweep.ftspec("run", "twin").returncode == 0
+    assert len(sweep.jobs()) == 2
 
 
 def test_overrides_on_the_command_line_are_runs_of_their_own(demo: Any) -> None:
