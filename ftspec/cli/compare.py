@@ -1,28 +1,18 @@
 """`ftspec compare`: two arms on the same items."""
 
 import click
-from click.shell_completion import CompletionItem
 
 from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.completing import complete_sides
 from ftspec.cli.terminal import out_colour
 
 
-def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    try:
-        from ftspec.runs.directory import run_directories
-
-        names = ["base", "few_shot", "majority", *(run.label for run in run_directories(current_project().runs))]
-    except Exception:  # runs while someone types: never in the way
-        return []
-    return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
-
-
 @click.command(
-    help="Compare ARM with BASELINE item by item, from stored grades. Each is a run (label or digest), an arm without "
-    "training (base, few_shot, majority), or '*' for the winner; EXPERIMENT/LABEL where several have it."
+    help="Compare ARM with BASELINE item by item, from stored grades. Each is a run as in `show`, planned today or "
+    "not, an arm without training (base, few_shot, majority), or '*' for the winner."
 )
-@click.argument("baseline", shell_complete=_complete)
-@click.argument("arm", shell_complete=_complete)
+@click.argument("baseline", shell_complete=complete_sides)
+@click.argument("arm", shell_complete=complete_sides)
 @click.option("--experiment", "-e", multiple=True, help="Look here (may be repeated). Default: all experiments.")
 @click.option("--flips", "show_flips", is_flag=True, help="Every item that only one of the two got right.")
 @json_option

@@ -1,7 +1,7 @@
-"""What a shell may complete: experiments, the keys of overrides, and their values. Never raises: someone is typing."""
+"""What a shell may complete: experiments, runs, keys of overrides and their values. Never raises: someone is typing."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,42 @@ def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) 
     try:
         given = [str(word) for word in ctx.params.get(param.name or "") or ()]
         return list(_words(_project(), given, incomplete))
+    except Exception:
+        return []
+
+
+def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the names of runs, `experiment/label`, and of experiments."""
+    return _runs(incomplete, lambda project: project.experiment_names())
+
+
+def complete_sides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a side of a comparison: an arm without training, the winner, a run."""
+    return _runs(incomplete, lambda project: ["base", "few_shot", "majority", "*"])
+
+
+def _runs(incomplete: str, more: "Callable[[Project], Sequence[str]]") -> list[CompletionItem]:
+    try:
+        from ftspec.runs.names import read_names
+
+        project = _project()
+        names = list(read_names(project.runs).words())
+        labels = [name.partition("/")[2] for name in names] if incomplete else []
+        return _starting(list(dict.fromkeys([*more(project), *names, *labels])), incomplete)
+    except Exception:
+        return []
+
+
+def complete_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the labels of the experiment that was named, as its last lock has them."""
+    try:
+        from ftspec.runs.names import read_names
+
+        project = _project()
+        known = project.experiment_names()
+        named = [word for word in ctx.params.get("words") or () if word in known] or known
+        names = read_names(project.runs)
+        return _starting(list(dict.fromkeys(label for name in named for label in names.labels(name))), incomplete)
     except Exception:
         return []
 

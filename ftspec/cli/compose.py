@@ -3,13 +3,20 @@
 import click
 
 from ftspec.cli.arguments import echo_json, experiment_argument, json_option, parse_target
+from ftspec.cli.completing import complete_labels
 from ftspec.cli.terminal import out_colour
 
 
 @click.command(help="Show the resolved experiment; --where says which file and line set each value.")
 @experiment_argument
 @click.option("--where", "show_where", is_flag=True, help="One value a line with its file:line:column.")
-@click.option("--run", "label", metavar="LABEL", help="One point of the sweep instead of the base.")
+@click.option(
+    "--run",
+    "label",
+    metavar="RUN",
+    shell_complete=complete_labels,
+    help="One point of the sweep instead of the base, by its label or another name of its run.",
+)
 @json_option
 def command(words: tuple[str, ...], show_where: bool, label: str | None, as_json: bool) -> None:
     """Print YAML, JSON, or the table of sites."""
@@ -23,7 +30,7 @@ def command(words: tuple[str, ...], show_where: bool, label: str | None, as_json
 
     target = parse_target(words)
     composed = api.load(target.name, target.overrides, project=target.project.root)
-    point = point_of(composed, label) if label else None
+    point = point_of(target.project, composed, label) if label else None
     config = point.config if point else composed.config
     if show_where:
         overrides = point.overrides if point else target.overrides

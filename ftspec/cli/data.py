@@ -7,12 +7,19 @@ import click
 from click.shell_completion import CompletionItem
 
 from ftspec.cli.arguments import echo_json, experiment_argument, json_option, parse_target
+from ftspec.cli.completing import complete_labels
 from ftspec.cli.terminal import out_colour
 
 if TYPE_CHECKING:
     from ftspec.workflows.dataset import Data
 
-run_option = click.option("--run", "label", metavar="LABEL", help="The run of a sweep whose data is meant; the first.")
+run_option = click.option(
+    "--run",
+    "label",
+    metavar="RUN",
+    shell_complete=complete_labels,
+    help="The run of a sweep whose data is meant, by any of its names; the first.",
+)
 
 
 def _complete_dialects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -146,7 +153,13 @@ def export(words: tuple[str, ...], label: str | None, dialect: str, out: Path | 
     "harvest", help="Write the eval items that a finished run got wrong as candidate rows, marked as such."
 )
 @experiment_argument
-@click.option("--run", "label", metavar="LABEL", help="Whose failures; needed where the experiment is a sweep.")
+@click.option(
+    "--run",
+    "label",
+    metavar="RUN",
+    shell_complete=complete_labels,
+    help="Whose failures, by any of its names; needed where the experiment is a sweep.",
+)
 @click.option("--suite", metavar="NAME", help="Of this suite only.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; data/NAME.candidates.jsonl."

@@ -30,14 +30,18 @@ def command(
 ) -> None:
     """Print the table."""
     from ftspec.report.runs import list_lines
+    from ftspec.runs.planned import read_planned
     from ftspec.workflows.listing import SCHEMA, Wanted, list_runs
 
     project = current_project()
-    runs = list_runs(project.runs, Wanted(experiment, label, status, where, sort, limit))
+    planned = read_planned(project.experiments)
+    runs = list_runs(project.runs, Wanted(experiment, label, status, where, sort, limit), planned)
     if as_json:
-        echo_json({"schema": SCHEMA, "runs": [run.to_json(project.runs) for run in runs]})
+        also = [list(map(str, planned.also(run.experiment, run.label, run.train))) for run in runs]
+        rows = [run.to_json(project.runs) | {"also": names} for run, names in zip(runs, also, strict=True)]
+        echo_json({"schema": SCHEMA, "runs": rows})
     elif runs:
-        click.echo("\n".join(list_lines(runs, colour=out_colour())))
+        click.echo("\n".join(list_lines(runs, planned, experiment, colour=out_colour())))
     elif label or where or status:
         click.echo("no run is like that; without options `ftspec ls` lists all")
     else:

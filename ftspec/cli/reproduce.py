@@ -5,16 +5,17 @@ import asyncio
 import click
 
 from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.completing import complete_runs
 from ftspec.cli.terminal import is_live, out_colour
 
 _LEVELS = ("config", "inputs", "bits", "scores", "equivalent", "conclusion")
 
 
 @click.command(
-    help="Do a run again and say whether the result is the same. TARGET: a run (label, digest, folder), or from git and"
+    help="Do a run again and say whether the result is the same. TARGET: a run (as in `show`), or from git and"
     " its lock alone NAME, NAME[LABEL], NAME@REV, NAME[LABEL]@REV. Exit codes 10 to 14 are verdicts."
 )
-@click.argument("target")
+@click.argument("target", shell_complete=complete_runs)
 @click.argument("overrides", nargs=-1, metavar="[OVERRIDES]...", type=click.UNPROCESSED)
 @click.option("--level", type=click.Choice(_LEVELS), default=None, help="How far to go; default bits.")
 @click.option("--provider", help="Train on another provider: a transfer, judged by scores; OVERRIDES complete it.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftspec.cli.arguments import current_project, echo_json, json_option
-from ftspec.cli.completing import complete_experiments
+from ftspec.cli.completing import complete_experiments, complete_runs
 from ftspec.cli.terminal import err_colour, out_colour
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def command() -> None:
     """Root of the verbs about whole run directories."""
 
 
-@command.command(help="Write what is sealed into one tar file: all runs, or RUN (a label, a digest, an experiment).")
-@click.argument("names", nargs=-1, metavar="[RUN]...")
+@command.command(help="Write what is sealed into one tar file: all runs, or RUN (as in `show`, or an experiment).")
+@click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; default runs.tar.")
 @json_option
 def pack(names: tuple[str, ...], output: Path | None, as_json: bool) -> None:
@@ -59,8 +59,8 @@ def unpack(file: Path, max_bytes: int | None, as_json: bool) -> None:
     _tell(done.admitted)
 
 
-@command.command(help="Push what is sealed and the store lacks: everything, or RUN (a label, a digest, an experiment).")
-@click.argument("names", nargs=-1, metavar="[RUN]...")
+@command.command(help="Push what is sealed and the store lacks: everything, or RUN (as in `show`, or an experiment).")
+@click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
 @click.option("--to", "address", metavar="STORE", help="A folder or a URL; default the experiment's `store:`.")
 @json_option
 def push(names: tuple[str, ...], address: str | None, as_json: bool) -> int:

@@ -3,11 +3,12 @@
 import click
 
 from ftspec.cli.arguments import current_project, echo_json, json_option
+from ftspec.cli.completing import complete_runs
 from ftspec.cli.terminal import is_live, out_colour
 
 
-@click.command(help="Hash every sealed file again: all runs, or RUN (a label, a digest, a folder, an experiment).")
-@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.command(help="Hash every sealed file again: all runs, or RUN (as in `show`, or an experiment).")
+@click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
 @json_option
 def command(names: tuple[str, ...], as_json: bool) -> int:
     """Print one line a run; exit 4 unless all are intact."""

@@ -47,6 +47,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     `verdict` is the word, `reason` says why in a sentence. `detectable` is the smallest difference these items could
     show, `items_needed` about how many would show the one seen; None where that means nothing. `fixed` and `broke` are
     ids of items that only the arm, or only the baseline, got right; `missing` those with a graded answer of one alone.
+    `p_adjusted` is corrected for `family` comparisons; the interval is that of this one alone.
     """
 
     baseline: str
@@ -63,6 +64,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
     p: float | None = None
     p_adjusted: float | None = None
+    family: int = 1
     method: str = "none"
     detectable: float | None = None
     items_needed: int | None = None
@@ -147,7 +149,7 @@ def _told(
     needed = None
     if abs(difference) > 1e-12:
         needed = items_needed(difference, test.discordant, alpha=settings.alpha, comparisons=family)
-    verdict, reason = _verdict(arm, test, p_adjusted, settings)
+    verdict, reason = _verdict(arm, test, p_adjusted, family, settings)
     if verdict == "cannot tell":
         reason += f"; these items could show a difference of {detectable:.3f}"
         reason += f"; one of {abs(difference):.3f} needs about {needed:,} items" if needed else ""
@@ -165,6 +167,7 @@ def _told(
         high=test.interval[1],
         p=test.p,
         p_adjusted=p_adjusted,
+        family=family,
         method=test.method,
         verdict=verdict,
         reason=reason,
@@ -175,15 +178,16 @@ def _told(
     )
 
 
-def _verdict(arm: Measured, test: PairedTest, p: float, settings: Compare) -> tuple[Verdict, str]:
+def _verdict(arm: Measured, test: PairedTest, p: float, family: int, settings: Compare) -> tuple[Verdict, str]:
     """The first of equivalent, better or worse, cannot tell that holds."""
     low, high = test.wide
     margin = settings.margin
     if margin is not None and test.within(margin, settings.alpha):
         held = f"the {1 - 2 * settings.alpha:.0%} interval [{low:+.3f}, {high:+.3f}]"
         return "equivalent", f"{held} lies within the margin of {margin:g}"
+    said = f"p = {p:.2g}" if p == test.p else f"p = {p:.2g} (corrected for {family} comparisons; {test.p:.2g} alone)"
     difference = test.second - test.first
     if p < settings.alpha and difference != 0:
         good = (difference > 0) == (arm.values.metric.direction == "higher")
-        return ("better" if good else "worse"), f"p = {p:.2g}"
-    return "cannot tell", f"p = {p:.2g}"
+        return ("better" if good else "worse"), said
+    return "cannot tell", said

@@ -25,7 +25,8 @@ def comparison_lines(found: Compared, *, show_flips: bool, colour: bool) -> Iter
 
 def _suite(found: Compared, one: OnSuite, colour: bool) -> Iterator[str]:
     comparison = one.comparison
-    names = f"{visible(found.baseline)} -> {visible(found.arm)}"
+    lies = {name: f" (reused: {visible(other)})" for name, other in found.lies}
+    names = " -> ".join(f"{visible(name)}{lies.get(name, '')}" for name in (found.baseline, found.arm))
     word = paint(comparison.verdict, VERDICTS.get(comparison.verdict, "bold"), colour)
     parts = [paint(visible(one.suite), "bold", colour), names, visible(comparison.metric)]
     if comparison.difference is not None and comparison.low is not None and comparison.high is not None:

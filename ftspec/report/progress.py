@@ -109,6 +109,9 @@ def line_of(event: Event) -> str:
             return f"{visible(event.subject)}  {event.suite} {event.metric} {score} on {event.n} items"
         case RunFinished(outcome="failed"):
             return f"{visible(event.subject)}  failed"
+        case RunFinished(outcome="trained"):
+            # The table's `training` is the training alone.
+            return f"{visible(event.subject)}  trained, done after {duration(event.seconds)} (with queue and scoring)"
         case RunFinished():
             return f"{visible(event.subject)}  {event.outcome} in {duration(event.seconds)}"
         case Notice():

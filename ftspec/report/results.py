@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ftspec.evals.compare import Comparison
 from ftspec.report.comparison import VERDICTS, cut
+from ftspec.report.notes import against_interval, p_values, verdict_notes
 from ftspec.report.problems import visible
 from ftspec.report.style import columns, duration, interval, paint, points
 from ftspec.workflows.results import Results, RunRow
@@ -36,11 +37,21 @@ def _table(results: Results, colour: bool) -> Iterator[str]:
     several = len(suites) > 1
     for suite in suites:
         against = results.baseline_arms.get(suite)
+        best = best_title(results, suite)
         head = ["", f"run ({suite})" if several else "run", "valid loss", "score [95 %]"]
-        head += [f"vs {against}" if against else "", "verdict", "time"]
+        head += [f"vs {against}" if against else "", "verdict", *([best, ""] if best else []), "training"]
         rows = [[paint(cell, "dim", colour) for cell in head]]
         rows += [_row(results, run, suite, colour) for run in results.runs]
-        yield from columns(rows, right=frozenset({2, 6}), gap="  ")
+        yield from columns(rows, right=frozenset({2, len(head) - 1}), gap="  ")
+        yield from (
+            f"{paint(word.ljust(7), 'dim', colour)} {visible(told)}" for word, told in verdict_notes(results, suite)
+        )
+
+
+def best_title(results: Results, suite: str) -> str:
+    """Return the head of the column for the best arm without training; empty where the baseline is the best."""
+    arms = {run.best[suite].baseline for run in results.runs if suite in run.best}
+    return f"vs best: {' or '.join(sorted(arms))}" if arms else ""
 
 
 def _folds(results: Results, colour: bool) -> Iterator[str]:
@@ -59,11 +70,30 @@ def _row(results: Results, run: RunRow, suite: str, colour: bool) -> list[str]:
     star = "*" if results.pick and run.label == results.pick.label else ""
     loss = "-" if run.valid_loss is None else f"{run.valid_loss:.3f}"
     difference, verdict = _difference(run.comparisons.get(suite))
+    best, beats = _difference(run.best.get(suite))
     if run.status != "trained":
         verdict = run.status
     seconds = "-" if run.seconds is None else duration(run.seconds)
-    word = paint(verdict, VERDICTS[verdict], colour) if verdict in VERDICTS else verdict
-    return [star, visible(run.label), loss, interval(*run.primary(suite)), difference, word, seconds]
+    more = [best, _word(beats, colour)] if best_title(results, suite) else []
+    return [
+        star,
+        visible(called(run)),
+        loss,
+        interval(*run.primary(suite)),
+        difference,
+        _word(verdict, colour),
+        *more,
+        seconds,
+    ]
+
+
+def _word(verdict: str, colour: bool) -> str:
+    return paint(verdict, VERDICTS[verdict], colour) if verdict in VERDICTS else verdict
+
+
+def called(run: RunRow) -> str:
+    """Return a run's label, with the name it has where it lies if that is another."""
+    return f"{run.label} (reused: {run.lies})" if run.lies else run.label
 
 
 def _difference(comparison: Comparison | None) -> tuple[str, str]:
@@ -80,13 +110,16 @@ def winner_lines(results: Results, winner: RunRow, *, colour: bool) -> Iterator[
     def line(name: str, text: str) -> str:
         return f"{paint(name.ljust(7), 'dim', colour)} {text}"
 
-    yield line("run", f"{paint(visible(winner.label), 'bold', colour)}   of {results.experiment}")
+    yield line("run", f"{paint(visible(called(winner)), 'bold', colour)}   of {results.experiment}")
     yield line("model", visible(winner.model or "unknown"))
     yield line("folder", str(winner.folder))
     for suite, scores in winner.scores.items():
         difference, verdict = _difference(winner.comparisons.get(suite))
         against = results.baseline_arms.get(suite)
         compared = f"   vs {against} {difference} {verdict}" if against else ""
+        if suite in winner.best:
+            difference, verdict = _difference(winner.best[suite])
+            compared += f"   vs {winner.best[suite].baseline} (best without training) {difference} {verdict}"
         yield line("score", f"{suite}: {scores.primary} {interval(*winner.primary(suite))}{compared}")
     if winner.valid_loss is not None:
         yield line("loss", f"{winner.valid_loss:.3f} on the validation rows")
@@ -104,21 +137,10 @@ def _pick(results: Results, colour: bool) -> Iterator[str]:
     text = f"{paint('pick', 'dim', colour)}    * {visible(pick.label)} by {pick.by}"
     if pick.comparison is not None and pick.runner_up is not None:
         difference, verdict = _difference(pick.comparison)
-        why = _at_the_edge(pick.comparison)
+        why = f", {p_values(pick.comparison)}" if against_interval(pick.comparison) else ""
         text += f"; on score against the runner-up {visible(pick.runner_up)}: {verdict} ({difference}{why})"
     seeds = "; one training seed each: differences include training noise"
     yield text + (seeds if pick.seeds == 1 else "")
-
-
-def _at_the_edge(comparison: Comparison) -> str:
-    """Return the p value that a verdict rests on where the interval alone would say otherwise.
-
-    McNemar's test is exact and Tango's score interval is not: one just beyond 0 may come with a p above alpha.
-    """
-    low, high, p = comparison.low, comparison.high, comparison.p_adjusted
-    if comparison.verdict != "cannot tell" or low is None or high is None or p is None or low <= 0 <= high:
-        return ""
-    return f", p = {p:.2g}"
 
 
 def _flip(results: Results, colour: bool) -> Iterator[str]:
@@ -128,5 +150,5 @@ def _flip(results: Results, colour: bool) -> Iterator[str]:
     flip = flipped.fixed[0]
     said = f'"{cut(flip.question)}"   {flipped.baseline} "{cut(flip.before)}" -> tuned "{cut(flip.after)}"'
     counts = f"fixed {len(flipped.fixed)}, broke {len(flipped.broke)}"
-    command = f"ftspec compare {flipped.baseline} '*' --flips"
+    command = f"ftspec compare {flipped.baseline} {flipped.typed} --flips"
     yield f"{paint('flips', 'dim', colour)}   {said}   {counts}: {command}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ftspec.report.problems import visible
 from ftspec.report.style import columns, duration, interval, paint, sparkline, usd
+from ftspec.runs.planned import Planned
 from ftspec.runs.summary import Summary
 
 if TYPE_CHECKING:
@@ -13,16 +14,19 @@ if TYPE_CHECKING:
 _STATUS = {"trained": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red", "running": "cyan"}
 
 
-def list_lines(runs: Sequence[Summary], *, colour: bool) -> Iterator[str]:
-    """Yield the table: one row a run, with the primary metric of each suite."""
+def list_lines(
+    runs: Sequence[Summary], planned: Planned, experiment: str | None = None, *, colour: bool
+) -> Iterator[str]:
+    """Yield the table: one row a run with the primary metric of each suite; of one experiment, as it calls its runs."""
+    called = [_called(run, planned, experiment) for run in runs]
     scores = [{score.suite: interval(score.value, score.low, score.high) for score in run.scores} for run in runs]
     suites = sorted(set().union(*scores))
-    head = ["experiment", "run", "status", "valid loss", *suites, "time", "digest"]
+    head = ["experiment", "run", "status", "valid loss", *suites, "training", "digest"]
     words = {status: paint(status, _STATUS[status], colour) for status in _STATUS}
-    names = {name: visible(name) for name in {run.experiment for run in runs}}
+    names = {name: visible(name) for name in {name for name, _ in called}}
     cells = (
-        [names[run.experiment] for run in runs],
-        [visible(run.label) for run in runs],
+        [names[name] for name, _ in called],
+        [visible(label) for _, label in called],
         [words.get(run.status, run.status) for run in runs],
         ["-" if run.valid_loss is None else f"{run.valid_loss:.3f}" for run in runs],
         *([found.get(suite, "-") for found in scores] for suite in suites),
@@ -36,6 +40,19 @@ def list_lines(runs: Sequence[Summary], *, colour: bool) -> Iterator[str]:
             yield paint(f"{visible(run.folder)}: {visible(run.problem)}", "red", colour)
 
 
+def _called(run: Summary, planned: Planned, experiment: str | None) -> tuple[str, str]:
+    """Return experiment and label of a row, with what else the run is called."""
+    also = planned.also(run.experiment, run.label, run.train)
+    if experiment is not None and run.experiment != experiment:
+        label = next(name.label for name in also if name.experiment == experiment)
+        return experiment, f"{label} (reused: {run.experiment}/{run.label})"
+    if not also:
+        return run.experiment, run.label
+    shown = [name.label if name.experiment == run.experiment else str(name) for name in also[:2]]
+    more = f" and {len(also) - 2} more" if len(also) > 2 else ""
+    return run.experiment, f"{run.label} (also {', '.join(shown)}{more})"
+
+
 def show_lines(shown: "ShownRun", *, colour: bool) -> Iterator[str]:
     """Yield one run: what it was, its data, its attempts, its scores."""
     run, facts = shown.listed, shown.facts
@@ -44,7 +61,12 @@ def show_lines(shown: "ShownRun", *, colour: bool) -> Iterator[str]:
         return f"{paint(name.ljust(9), 'dim', colour)} {text}"
 
     yield line("run", f"{paint(visible(run.experiment), 'bold', colour)} / {visible(run.label)}   {run.status}")
+    if shown.also:
+        yield line("also", visible(", ".join(shown.also)))
     yield line("folder", visible(str(shown.runs / run.folder)))
+    for name in shown.altered:
+        told = f"{visible(name)} is not what was sealed: rely on nothing below; ftspec verify {run.train[7:19]}"
+        yield line("altered", paint(told, "red", colour))
     base = facts.get("base", {})
     yield line("model", f"{base.get('requested')} ({base.get('model')})")
     for role, part in facts.get("data", {}).items():

@@ -26,6 +26,7 @@ Quote = Callable[[str], str]
 _REASONS = frozenset(
     ("data", "weights", "epochs", "batch size", "learning rate", "model", "seed", "method", "provider", "tags")
 )
+_ROLES = frozenset(("", "system", "developer", "user", "assistant", "tool", "function"))
 _HIDDEN = " (rows are not in git, so none can be shown here)"
 _PRESENT = "under the ftspec that made this plan"
 _POLICIES = {
@@ -324,7 +325,7 @@ def rows(data: Data, quote: Quote = str) -> str:
         (r.edited_tools, "the tools"),
     )
     where = ", ".join(f"{n:,} in {w}" for n, w in kinds if n)
-    turned = f"{'; '.join(_turned(r))}; validation included"
+    turned = f"{'; '.join(_turned(r, quote))}; validation included"
     found = (
         (r.added, "added"),
         (r.removed, "removed"),
@@ -343,12 +344,16 @@ def rows(data: Data, quote: Quote = str) -> str:
     return (", ".join(parts) or "the same rows") + hidden
 
 
-def _turned(rows: Rows) -> Iterator[str]:
+def _turned(rows: Rows, quote: Quote) -> Iterator[str]:
     """Yield which messages of re-weighted rows are learned now, and which no longer."""
     for learned, title in ((True, "newly learned"), (False, "no longer learned")):
         found = sorted((one for one in rows.turned if one.learned == learned), key=lambda one: -one.rows)
         if found:
-            told = [f"{one.role} message {one.number} in {plural(one.rows, 'row')}".strip() for one in found]
+            roles = [one.role if one.role in _ROLES else quote(one.role) for one in found]
+            told = [
+                f"{role} message {one.number} in {plural(one.rows, 'row')}".strip()
+                for role, one in zip(roles, found, strict=True)
+            ]
             yield f"{title}: {listed(told)}"
 
 

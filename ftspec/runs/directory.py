@@ -135,6 +135,13 @@ class RunDirectory:
         name = f"{suite}.{short(eval_digest)}"
         return self.path / "evals" / (name if attempt.number == 1 else f"{name}.{attempt.path.name}")
 
+    def sealed_evals(self, attempt: Attempt) -> list[Path]:
+        """The folders of all sealed scores of an attempt, in name order."""
+        folder = self.path / "evals"
+        number = None if attempt.number == 1 else attempt.path.name
+        found = [path for path in sorted(folder.iterdir()) if is_sealed(path)] if folder.is_dir() else []
+        return [p for p in found if (p.name.count(".") == 1 and number is None) or p.name.rpartition(".")[2] == number]
+
 
 @dataclass(frozen=True)
 class NewRun:

@@ -42,7 +42,7 @@ class Data:
 def open_data(project: Project, name: str, overrides: Sequence[str] = (), label: str | None = None) -> Data:
     """Return the data of the first run, or of the one with this label. Raises what composing and preparing raise."""
     composed = load(project, name, overrides)
-    point = composed.points[0] if label is None else point_of(composed, label)
+    point = composed.points[0] if label is None else point_of(project, composed, label)
     return Data(project, name, point, prepare_data(project, point.experiment))
 
 

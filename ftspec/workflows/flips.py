@@ -37,11 +37,12 @@ class Flip:
 
 @dataclass(frozen=True)
 class Flipped:
-    """All flips between a baseline arm and a run's model on one suite."""
+    """All flips between a baseline arm and a run's model on one suite; `typed` is how a command names the run."""
 
     baseline: str
     run: str
     flips: tuple[Flip, ...]
+    typed: str
 
     @property
     def fixed(self) -> tuple[Flip, ...]:

@@ -18,6 +18,7 @@ from ftspec.evals.scores import passed_by_id
 from ftspec.spec.errors import UsageError
 from ftspec.spec.suite import Arm
 from ftspec.storage import write_atomic
+from ftspec.workflows.choose import run_of
 from ftspec.workflows.plan import Plan, PlannedRun, make_plan
 from ftspec.workflows.scored import ScoredSuite, scored_run
 
@@ -97,14 +98,12 @@ def harvest(
 
 
 def _run_of(plan: Plan, label: str | None) -> PlannedRun:
-    labels = [run.label for run in plan.runs]
-    if label is None and len(labels) == 1:
+    if label is not None:
+        return run_of(plan, label)
+    if len(plan.runs) == 1:
         return plan.runs[0]
-    for run in plan.runs:
-        if run.label == label:
-            return run
-    message = f"{plan.name} has no run {label!r}" if label else f"{plan.name} has {len(labels)} runs"
-    raise UsageError("which_run", message, fix="say which with --run: " + ", ".join(labels[:8]))
+    labels = ", ".join(run.label for run in plan.runs[:8])
+    raise UsageError("which_run", f"{plan.name} has {len(plan.runs)} runs", fix=f"say which with --run: {labels}")
 
 
 def _failing(scored: ScoredSuite, run: PlannedRun) -> tuple[list[Candidate], int]:

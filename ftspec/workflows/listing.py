@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ftspec.runs.index import summaries
+from ftspec.runs.planned import Name, Planned
 from ftspec.runs.summary import Summary
 from ftspec.spec.errors import UsageError
 
@@ -28,26 +29,32 @@ class Wanted:
     limit: int | None = None
 
 
-def list_runs(runs: Path, wanted: Wanted = Wanted()) -> list[Summary]:
-    """Return the runs as rows; a broken one is a row that says so.
+def list_runs(runs: Path, wanted: Wanted = Wanted(), planned: Planned = Planned({})) -> list[Summary]:
+    """Return the runs as rows; a broken one is a row that says so. An experiment has those that it reuses, too.
 
     Raises UsageError for a filter or an order that means nothing here, DataError where `runs` cannot be read.
     """
     found = summaries(runs)
-    for test in _tests(wanted):
+    for test in _tests(wanted, planned):
         found = list(filter(test, found))
     return _in_order(found, wanted.sort)[: wanted.limit]
 
 
-def _tests(wanted: Wanted) -> Iterator[Callable[[Summary], bool]]:
-    if wanted.experiment is not None:
-        yield lambda row: row.experiment == wanted.experiment
+def _tests(wanted: Wanted, planned: Planned) -> Iterator[Callable[[Summary], bool]]:
+    if wanted.experiment is not None or wanted.label is not None:
+        yield lambda row: any(_is_called(wanted, name) for name in _names(row, planned))
     if wanted.status is not None:
         yield lambda row: row.status == wanted.status
-    if wanted.label is not None:
-        pattern = wanted.label
-        yield lambda row: fnmatchcase(row.label, pattern)
     yield from map(_where, wanted.where)
+
+
+def _names(row: Summary, planned: Planned) -> tuple[Name, ...]:
+    return Name(row.experiment, row.label), *planned.also(row.experiment, row.label, row.train)
+
+
+def _is_called(wanted: Wanted, name: Name) -> bool:
+    label = wanted.label is None or fnmatchcase(name.label, wanted.label)
+    return label and wanted.experiment in (None, name.experiment)
 
 
 def _where(pair: str) -> Callable[[Summary], bool]:

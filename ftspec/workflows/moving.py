@@ -8,10 +8,10 @@ from typing import Any
 from ftspec.runs.admission import Admitted, admit, staging
 from ftspec.runs.archive import Limits, read_archive, write_archive
 from ftspec.runs.directory import RunDirectory, run_directories
+from ftspec.runs.names import read_names
 from ftspec.runs.parcels import Parcel, baseline_parcels, parcels_of
 from ftspec.spec.errors import FtspecError, Problem, UsageError
 from ftspec.storage import BlobStore, replacing
-from ftspec.workflows.look import find_runs
 
 SCHEMA = 1
 
@@ -51,15 +51,15 @@ def _sources(runs: Path, names: Sequence[str]) -> Iterator[RunDirectory | str]:
     if not names:
         yield from run_directories(runs)
         yield from sorted(path.parent.name for path in runs.glob("[!.]*/baselines"))
+    known = read_names(runs)
     for name in names:
-        folder = runs / name
-        if "/" not in name and not name.startswith(".") and name and folder.is_dir():
-            yield from (run for run in run_directories(runs) if run.experiment == name)
+        if known.is_experiment(name):
+            yield from (run.here() for run in known.of(name))
             yield name
-        elif found := find_runs(runs, name):
-            yield from found
+        elif found := known.find(name):
+            yield from (run.here() for run in found)
         else:
-            raise UsageError("unknown_run", f"no run is called {name!r}", fix="`ftspec ls` lists them")
+            raise known.unknown(name)
 
 
 @dataclass(frozen=True)

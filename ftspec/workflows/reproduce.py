@@ -3,6 +3,8 @@
 import re
 
 from ftspec.compose import Project
+from ftspec.runs.names import read_names
+from ftspec.spec.digests import short
 from ftspec.spec.errors import UsageError
 from ftspec.spec.events import Emit, silent
 from ftspec.workflows.reproduction.case import ReproduceOptions
@@ -23,7 +25,25 @@ async def reproduce(
     """
     if options.provider is not None and options.level != "equivalent":
         raise UsageError("transfer_level", "a transfer is judged by scores alone", fix="--level equivalent")
-    match = _NAMED.fullmatch(target)
-    if match is not None and (match["label"] or match["rev"] or match["name"] in project.experiment_names()):
-        return await of_named(project, Named(match["name"], match["label"] or None, match["rev"]), options, emit)
+    named = _named(project, target)
+    if named is not None:
+        return await of_named(project, named, options, emit)
     return await of_directory(project, target, options, emit)
+
+
+def _named(project: Project, target: str) -> Named | None:
+    """Read `NAME`, `NAME[LABEL]`, `...@REV`; None where a run directory is meant.
+
+    Without a revision LABEL may be any name of a run; one that the lock does not have is taken from its directory.
+    """
+    match = _NAMED.fullmatch(target)
+    if match is None or not (match["label"] or match["rev"] or match["name"] in project.experiment_names()):
+        return None
+    name, label, rev = match["name"], match["label"] or None, match["rev"]
+    names = read_names(project.runs)
+    locked = names.labels(name)
+    if label is None or rev is not None or not locked or label in locked:
+        return Named(name, label, rev)
+    train = names.one(target).train
+    meant = next((known for known, digest in locked.items() if short(digest) == train), None)
+    return Named(name, meant, None) if meant is not None else None

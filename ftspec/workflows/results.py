@@ -1,7 +1,8 @@
 """What an experiment has shown: each run's scores, compared item by item with the baseline, and the declared winner."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ import msgspec
 
 from ftspec.evals.compare import Comparison, Measured, compare, compare_all
 from ftspec.evals.drift import drift_of
-from ftspec.evals.scores import ArmScores, Scores
+from ftspec.evals.scores import ArmScores, Scores, metric_of
+from ftspec.runs.names import other_name
+from ftspec.spec.digests import short
 from ftspec.spec.errors import FtspecError, Problem
 from ftspec.workflows.flips import Flipped, flips
 from ftspec.workflows.folds import Pooled, pool, recipes
@@ -36,7 +39,12 @@ class BaselineRow:
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run as a row of the table; `comparisons` are with each suite's baseline arm, by suite."""
+    """One run as a row of the table; `comparisons` are with each suite's baseline arm, by suite.
+
+    `best` are those with the arm that scored best without training, where that is another one.
+
+    `lies` is what a reused run is called where it lies, empty where that is its name here.
+    """
 
     label: str
     train_digest: str
@@ -49,6 +57,8 @@ class RunRow:
     model: str | None
     scores: dict[str, Scores]
     comparisons: dict[str, Comparison]
+    best: dict[str, Comparison] = field(default_factory=dict)
+    lies: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the stable shape of docs/json.md."""
@@ -56,6 +66,7 @@ class RunRow:
             "label": self.label,
             "train": self.train_digest,
             "folder": str(self.folder) if self.folder else None,
+            "lies": self.lies,
             "status": self.status,
             "epochs": self.epochs,
             "valid_loss": self.valid_loss,
@@ -64,6 +75,7 @@ class RunRow:
             "model": self.model,
             "scores": {name: msgspec.to_builtins(scores) for name, scores in self.scores.items()},
             "comparisons": {name: msgspec.to_builtins(found) for name, found in self.comparisons.items()},
+            "best": {name: msgspec.to_builtins(found) for name, found in self.best.items()},
         }
 
     def primary(self, suite: str) -> tuple[float | None, float | None, float | None]:
@@ -92,6 +104,7 @@ class Results:
     runs: tuple[RunRow, ...]
     pick: Pick | None
     flipped: Flipped | None
+    margins: dict[str, float | None] = field(default_factory=dict)
     folds: tuple[Pooled, ...] = ()
     drift: tuple[str, ...] = ()
     outcomes: "tuple[RunOutcome, ...]" = ()
@@ -130,8 +143,9 @@ def collect(plan: Plan) -> Results:
     """Read every sealed score of a plan and compare. Runs without scores are rows without numbers."""
     baselines = scored_baselines(plan)
     tuned = {run.train_digest: scored_run(run) for run in plan.runs}
-    comparisons = _compare_with_baseline(plan, baselines, tuned)
-    rows = tuple(_row(plan, run, tuned[run.train_digest], comparisons.get(run.train_digest, {})) for run in plan.runs)
+    compared = _compare(plan, baselines, tuned, lambda found: found.suite.suite.baseline)
+    best = _compare(plan, baselines, tuned, _best_other)
+    rows = tuple(_row(plan, run, tuned[run.train_digest], compared, best) for run in plan.runs)
     scores = [{name: found.scores for name, found in tuned[run.train_digest].items()} for run in plan.runs]
     folds = pool([run.point for run in plan.runs], scores)
     pick = None if recipes(run.point for run in plan.runs) else choose(plan, rows, tuned)  # folds are no rivals
@@ -149,14 +163,30 @@ def collect(plan: Plan) -> Results:
         pick=pick,
         folds=folds,
         flipped=_flipped(plan, baselines, tuned, pick),
+        margins={suite.name: suite.suite.suite.compare.margin for suite in plan.suites},
         drift=tuple(drift_of(found.scores for found in every)),
     )
 
 
-def _compare_with_baseline(
+def _best_other(found: ScoredSuite) -> str | None:
+    """Return the arm without training that scored best, None where that is the one that runs are compared with.
+
+    The best of several looks better than it is, so that a gain over it is told rather too small than too large.
+    """
+    sign = 1 if metric_of(found.suite.suite, found.scores.primary).direction == "higher" else -1
+    values = {arm: scores.metrics[found.scores.primary].value for arm, scores in found.scores.arms.items()}
+    known = {arm: sign * value for arm, value in values.items() if value is not None}
+    declared = found.suite.suite.baseline
+    if not known or known.get(declared or "") == max(known.values()):
+        return None
+    return max(known, key=lambda arm: known[arm])
+
+
+def _compare(
     plan: Plan,
     baselines: dict[tuple[str, str, str], ScoredSuite],
     tuned: dict[str, dict[str, ScoredSuite]],
+    arm_of: Callable[[ScoredSuite], str | None],
 ) -> dict[str, dict[str, Comparison]]:
     """Compare all runs that share a baseline as one family, so that p-values are adjusted for how many there are."""
     families: dict[tuple[str, str, str], list[tuple[str, Measured]]] = {}
@@ -168,7 +198,7 @@ def _compare_with_baseline(
     found: dict[str, dict[str, Comparison]] = {}
     for key, members in families.items():
         against = baselines.get(key)
-        base_arm = against.suite.suite.baseline if against else None
+        base_arm = arm_of(against) if against else None
         if against is None or base_arm is None or base_arm not in against.scores.arms:
             continue
         settings = against.suite.suite.suite.compare
@@ -178,7 +208,13 @@ def _compare_with_baseline(
     return found
 
 
-def _row(plan: Plan, run: PlannedRun, scored: dict[str, ScoredSuite], comparisons: dict[str, Comparison]) -> RunRow:
+def _row(
+    plan: Plan,
+    run: PlannedRun,
+    scored: dict[str, ScoredSuite],
+    compared: dict[str, dict[str, Comparison]],
+    best: dict[str, dict[str, Comparison]],
+) -> RunRow:
     results: dict[str, Any] = {}
     if run.attempt is not None:
         with suppress(FtspecError):
@@ -197,7 +233,9 @@ def _row(plan: Plan, run: PlannedRun, scored: dict[str, ScoredSuite], comparison
         usd=results.get("usd"),
         model=results.get("model"),
         scores={name: found.scores for name, found in scored.items()},
-        comparisons=comparisons,
+        comparisons=compared.get(run.train_digest, {}),
+        best=best.get(run.train_digest, {}),
+        lies=other_name(run.directory, plan.name, run.label),
     )
 
 
@@ -228,4 +266,6 @@ def _flipped(
     if arm is None or arm not in against.scores.arms:
         return None
     compared = compare(against.measured(arm, arm), scored.measured(scored.tuned, run.label))
-    return Flipped(arm, run.label, tuple(flips(compared, against, arm, scored, scored.tuned)))
+    # What overrides made is no run of the experiment as it stands: its winner is another.
+    typed = short(run.train_digest) if plan.composed.ad_hoc else f"'{plan.name}/*'"
+    return Flipped(arm, run.label, tuple(flips(compared, against, arm, scored, scored.tuned)), typed)

@@ -18,6 +18,7 @@ from ftspec.spec.events import Checked, Emit, Notice, Planned, RunFinished, sile
 from ftspec.storage import require_writable
 from ftspec.workflows.plan import Plan, PlannedRun
 from ftspec.workflows.record import record_runs
+from ftspec.workflows.reuse import check_reused
 from ftspec.workflows.score import Runner, score_baselines, score_run
 from ftspec.workflows.train import ensure_trained
 
@@ -91,10 +92,11 @@ def check_budget(plan: Plan, options: RunOptions) -> None:
 async def execute(plan: Plan, options: RunOptions = RunOptions(), emit: Emit = silent) -> RunReport:
     """Do what the plan says and return how each run ended. A run that fails does not stop the others.
 
-    Raises GateError (budget), SpecError (a config that Hydra composes differently), StorageError, ProviderError
-    (nothing could be reached) before any job is made.
+    Raises StaleError (what would be reused was altered), GateError (budget), SpecError (a config that Hydra composes
+    differently), StorageError, ProviderError (nothing could be reached) before any job is made.
     """
     started = time.monotonic()
+    check_reused(plan)
     check_budget(plan, options)
     shipping = shipping_of(plan.project, plan)
     if plan.nothing_to_do:

@@ -10,6 +10,7 @@ from ftspec.evals.responses import read_responses
 from ftspec.evals.scores import Scores, read_scores
 from ftspec.runs.seal import is_sealed
 from ftspec.workflows.plan import Plan, PlannedRun, PlannedSuite
+from ftspec.workflows.reuse import refuse_altered
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _said(text: str | None, tool_calls: object, error: str | None) -> str:
 
 def scored_baselines(plan: Plan) -> dict[tuple[str, str, str], ScoredSuite]:
     """Read the scores of all arms without training that are sealed, by the key of their suite."""
-    found = ((b.suite.key, _read(b.suite, b.folder)) for b in plan.baselines)
+    found = ((b.suite.key, _read(b.suite, b.folder, plan.project.root)) for b in plan.baselines)
     return {key: scored for key, scored in found if scored is not None}
 
 
@@ -61,13 +62,15 @@ def scored_run(run: PlannedRun) -> dict[str, ScoredSuite]:
         return {}
     found = {}
     for suite in run.suites:
-        scored = _read(suite, run.directory.evals(suite.name, suite.eval_digest, run.attempt))
+        folder = run.directory.evals(suite.name, suite.eval_digest, run.attempt)
+        scored = _read(suite, folder, run.directory.path.parents[2])
         if scored is not None:
             found[suite.name] = scored
     return found
 
 
-def _read(suite: PlannedSuite, folder: Path) -> ScoredSuite | None:
+def _read(suite: PlannedSuite, folder: Path, root: Path) -> ScoredSuite | None:
     if not is_sealed(folder):
         return None
+    refuse_altered([folder], root)
     return ScoredSuite(suite, folder, read_scores(folder / "scores.json"), read_grades(folder / "grades.jsonl"))

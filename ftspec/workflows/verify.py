@@ -9,11 +9,10 @@ from typing import Any
 
 from ftspec.runs.directory import RunDirectory
 from ftspec.runs.integrity import Checked, State, check_baselines, check_run
+from ftspec.runs.names import read_names
 from ftspec.runs.seal import Broken
-from ftspec.spec.errors import UsageError
 from ftspec.spec.events import Emit, Verifying, silent
 from ftspec.storage import Hashing
-from ftspec.workflows.look import find_runs
 
 SCHEMA = 1
 _RUN_FOLDER = re.compile(r"[^.].*\.[0-9a-f]{12}")
@@ -57,7 +56,8 @@ def verify_runs(runs: Path, names: Sequence[str] = (), emit: Emit = silent) -> l
 
     Emits `Verifying` on the way. Raises UsageError for a name that means nothing.
     """
-    folders = list(_named(runs, names) if names else _everything(runs))
+    named = _named(runs, names) if names else _everything(runs)
+    folders = list({folder.resolve(): folder for folder in named}.values())
     progress = _Progress(emit, len(folders))
     hashing = Hashing(progress.read)
     found = []
@@ -104,14 +104,15 @@ def _everything(runs: Path) -> Iterator[Path]:
 
 
 def _named(runs: Path, names: Sequence[str]) -> Iterator[Path]:
+    known = read_names(runs)
     for name in names:
-        plain = Path(name).name
-        if (runs / plain).is_dir() and not plain.startswith(".") and "/" not in name:
-            yield from _experiment(runs / plain)
-        elif matched := find_runs(runs, name):
-            yield from (run.path for run in matched)
+        if known.is_experiment(name):
+            yield from _experiment(runs / name) if (runs / name).is_dir() else ()
+            yield from (run.here().path for run in known.of(name))
+        elif matched := known.find(name):
+            yield from (run.here().path for run in matched)
         else:
-            raise UsageError("unknown_run", f"no run is called {name!r}", fix="`ftspec ls` lists them")
+            raise known.unknown(name)
 
 
 def _experiment(folder: Path) -> Iterator[Path]:

@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = ftspec("run", "quickstart", cwd=project)
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stdout.splitlines()[-1] == "report  runs/quickstart/report.html"
-    assert "ftspec compare base '*' --flips" in done.stdout
+    assert "ftspec compare base 'quickstart/*' --flips" in done.stdout
     return project
 
 
@@ -133,6 +133,85 @@ def test_a_label_that_two_runs_have_is_refused_and_the_digest_decides(trained: P
         assert as_json("compare", "base", "*", cwd=trained)["arm"] in [run["label"] for run in results["runs"]]
     finally:
         shutil.rmtree(earlier)
+
+
+@pytest.fixture(scope="module")
+def shared(trained: Path, results: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy in which the experiment `one` has one run, which `quickstart` made as the label that is returned."""
+    project = Path(shutil.copytree(trained, tmp_path_factory.mktemp("shared") / "demo", symlinks=True))
+    shutil.rmtree(project / "runs" / "other", ignore_errors=True)
+    label = results["runs"][1]["label"]
+    text = (project / "experiments" / "quickstart.yaml").read_text()
+    start, end = text.index("sweep:\n"), text.index("budget:")
+    rate = label.rpartition("=")[2]
+    block = f"hyperparameters: {{n_epochs: 3, learning_rate_multiplier: {rate}}}\n"
+    (project / "experiments" / "one.yaml").write_text(text[:start] + block + text[end:])
+    done = ftspec("run", "one", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert f"default (reused: quickstart/{label})" in done.stdout
+    return project, label
+
+
+def test_a_shared_run_has_one_folder_and_answers_to_all_its_names(shared: tuple[Path, str]) -> None:
+    project, label = shared
+    folder = as_json("show", f"quickstart/{label}", cwd=project)["folder"]
+    for name in ("default", "one", "one[default]", f"one/{label}", label):
+        shown = as_json("show", name, cwd=project)
+        assert (shown["folder"], shown["also"]) == (folder, ["one/default"])
+        compared = as_json("compare", "base", name, cwd=project)
+        assert compared["lies"] == ({"default": f"quickstart/{label}"} if compared["arm"] == "default" else {})
+        assert compared["suites"][0]["verdict"] != "not comparable"
+        assert as_json("data", "stats", "one", "--run", name, cwd=project)["run"] == "default"
+    (row,) = as_json("ls", "one", cwd=project)["runs"]
+    assert (row["folder"], row["also"]) == (folder, ["one/default"])
+    assert f"default (reused: quickstart/{label})" in ftspec("ls", "one", cwd=project).stdout
+    assert f"{label} (also one/default)" in ftspec("ls", cwd=project).stdout
+    verified = as_json("verify", "one", cwd=project)["runs"]
+    assert [Path(one["folder"]).name for one in verified] == ["baselines", Path(folder).name]
+    packed = as_json("runs", "pack", "one", "-o", "one.tar", cwd=project)["packed"]
+    assert {name.split("/")[0] for name in packed} == {"one", "quickstart"}
+    env = {"_FTSPEC_COMPLETE": "bash_complete", "COMP_WORDS": "ftspec verify one/", "COMP_CWORD": "2"}
+    assert ftspec(cwd=project, **env).stdout.split(",")[-1].strip() == "one/default"
+
+
+def test_a_run_that_is_planned_no_more_is_compared_by_its_own_evidence(shared: tuple[Path, str]) -> None:
+    """Its suite and items are stored with it; the experiment asks another suite now, or is gone."""
+    project, label = shared
+    spec = project / "experiments" / "quickstart.yaml"
+    before = spec.read_text()
+    expected = as_json("compare", "one/default", f"quickstart/{label}", cwd=project)["suites"]
+    try:
+        spec.write_text(before.replace("test: 20", "test: 18").replace("seed: 7", "seed: 8"))
+        planned = ftspec("compare", "base", f"quickstart/{label}", cwd=project)
+        assert "several_runs" in planned.stderr, "the experiment as it stands has another run of that label"
+        folder = as_json("show", "one", cwd=project)["folder"]
+        assert as_json("compare", "one/default", folder, cwd=project)["suites"] == expected
+        spec.unlink()
+        (project / "experiments" / "one.yaml").rename(project / "experiments" / "one.off")
+        runs = [row["folder"] for row in as_json("ls", "quickstart", cwd=project)["runs"]]
+        found = as_json("compare", *runs, cwd=project)["suites"][0]
+        assert found["verdict"] not in ("not comparable", "invalid")
+        assert len(found["flips"]) == len(found["fixed"]) + len(found["broke"])
+    finally:
+        spec.write_text(before)
+        (project / "experiments" / "one.off").rename(project / "experiments" / "one.yaml")
+
+
+def test_what_was_changed_after_it_was_sealed_is_not_reused(shared: tuple[Path, str]) -> None:
+    project, label = shared
+    (changed,) = (project / "runs" / "quickstart").glob(f"{label}.*/evals/*/scores.json")
+    before = changed.read_bytes()
+    try:
+        changed.write_bytes(before.replace(b"1", b"2"))
+        for verb in (("run", "one"), ("compare", "base", "one")):
+            done = ftspec(*verb, cwd=project)
+            assert (done.returncode, done.stdout) == (4, "")
+            assert re.search(r"scores\.json; bring it back, or remove runs/quickstart/", done.stderr)
+        shown = ftspec("show", "one", cwd=project)
+        assert shown.returncode == 4
+        assert "scores.json is not what was sealed" in shown.stdout
+    finally:
+        changed.write_bytes(before)
 
 
 def test_show_answers_an_experiment_with_the_names_of_its_runs(trained: Path, results: Any) -> None:

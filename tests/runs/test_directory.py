@@ -10,7 +10,8 @@ import pytest
 
 from ftspec.runs.directory import Catalog, NewRun, RunDirectory, create_run, find_run, run_directories, training_lock
 from ftspec.runs.environment import environment, git_state
-from ftspec.runs.seal import broken, is_sealed, seal, seal_digest, sealed_files
+from ftspec.runs.integrity import QUICK_BYTES, quick_faults
+from ftspec.runs.seal import SEAL, broken, is_sealed, seal, seal_digest, sealed_files
 from ftspec.spec.errors import DataError
 from ftspec.storage import BlobStore, write_json
 
@@ -117,6 +118,28 @@ def test_one_changed_byte_is_named(tmp_path: Path, blobs: BlobStore, name: str) 
     assert [str(fault) for fault in broken(attempt.path)] == [f"{name}: changed"]
     target.unlink()
     assert [str(fault) for fault in broken(attempt.path)] == [f"{name}: missing"]
+
+
+def test_a_quick_look_sees_small_files_and_what_was_written_after_the_seal(tmp_path: Path) -> None:
+    folder = tmp_path / "attempts" / "001"
+    folder.mkdir(parents=True)
+    (tmp_path / "run.json").write_text("{}")
+    (folder / "results.json").write_text("{}")
+    (folder / "weights.npz").write_bytes(bytes(QUICK_BYTES + 1))
+    assert quick_faults(folder) == []
+    seal(folder, ["../../run.json"])
+    assert quick_faults(folder) == []
+    sealed = (folder / SEAL).stat().st_mtime_ns
+    big = folder / "weights.npz"
+    big.write_bytes(bytes(QUICK_BYTES) + b"1")
+    os.utime(big, ns=(sealed + 1, sealed + 1))
+    (tmp_path / "run.json").write_text("[]")
+    (folder / "results.json").unlink()
+    assert {fault.file for fault in quick_faults(folder)} == {"../../run.json", "weights.npz"}
+    os.utime(big, ns=(sealed - 1, sealed - 1))
+    assert [fault.file for fault in quick_faults(folder)] == ["../../run.json"], "a time put back is left to verify"
+    (folder / SEAL).write_text("none")
+    assert [str(fault) for fault in quick_faults(folder)] == [f"{SEAL}: broken"]
 
 
 def test_unsealed_and_broken_seals(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from ftspec.evals.compare import Comparison
 from ftspec.report.comparison import cut
 from ftspec.report.html.charts import interval_mark, loss_chart, shared_scale
 from ftspec.report.html.markup import Html, element, joined, page, table, text
+from ftspec.report.notes import verdict_notes
+from ftspec.report.results import best_title, called
 from ftspec.report.style import duration, interval, points, usd
 from ftspec.workflows.account import Account, Record
 from ftspec.workflows.flips import Flip
@@ -65,6 +67,9 @@ def _verdict(account: Account) -> Iterator[Html]:
     yield joined([element("strong", winner.label), chosen, Html("."), _model(winner)])
     for suite, comparison in winner.comparisons.items():
         yield joined([f"On {suite} against {comparison.baseline}: ", _word(comparison), f" ({comparison.reason})."])
+        if (best := winner.best.get(suite)) is not None:
+            named = f"Against {best.baseline}, the best without training: "
+            yield joined([named, _word(best), f" ({best.reason})."])
     if pick and pick.comparison and pick.runner_up:
         said = f"Against the runner-up {pick.runner_up} on score: "
         seeds = " Each run has one training seed: differences between runs include training noise."
@@ -88,13 +93,16 @@ def _scores(account: Account, suite: str) -> Html:
     rows: list[list[object]] = []
     for arm, found in estimates.items():
         mark = interval_mark(found.value, found.low, found.high, level)
-        rows.append([arm, "-", interval(found.value, found.low, found.high), mark, "", "", ""])
+        score = interval(found.value, found.low, found.high)
+        rows.append([arm, "-", score, mark, "", "", *(["", ""] if best_title(results, suite) else []), ""])
     best = -1
     for run in results.runs:
         if run is results.winner:
             best = len(rows)
-        rows.append(_score_row(run, suite, level))
-    head = ["run", "valid loss", "score [95 %]", "", f"vs {against}" if against else "", "verdict", "time"]
+        rows.append(_score_row(run, suite, level, best=bool(best_title(results, suite))))
+    title = best_title(results, suite)
+    head = ["run", "valid loss", "score [95 %]", "", f"vs {against}" if against else "", "verdict"]
+    head += [*([title, ""] if title else []), "training"]
     metric = next((row.metric for row in baselines), None)
     metric = metric or next((run.scores[suite].primary for run in results.runs if suite in run.scores), "")
     items = next((planned.n_items for planned in account.plan.suites if planned.name == suite), 0)
@@ -106,22 +114,30 @@ def _scores(account: Account, suite: str) -> Html:
     return _section(
         f"Scores: {suite}",
         element("p", note, class_="dim"),
-        table(head, rows, numbers=frozenset({1, 6}), best=best),
+        table(head, rows, numbers=frozenset({1, len(head) - 1}), best=best),
+        *(element("p", f"{word}: {told}", class_="dim") for word, told in verdict_notes(results, suite)),
     )
 
 
-def _score_row(run: RunRow, suite: str, level: float | None) -> list[object]:
+def _score_row(run: RunRow, suite: str, level: float | None, *, best: bool) -> list[object]:
     loss = "-" if run.valid_loss is None else f"{run.valid_loss:.3f}"
     seconds = "-" if run.seconds is None else duration(run.seconds)
-    found = run.comparisons.get(suite)
-    difference: object = "-"
-    word: object = run.status if run.status != "trained" else "-"
-    if found is not None:
-        word = element("span", found.verdict, class_=_GOOD.get(found.verdict, ""), title=found.reason)
-        if found.difference is not None and found.low is not None and found.high is not None:
-            difference = points(found.difference, found.low, found.high)
+    difference, word = _compared(run.comparisons.get(suite))
+    if run.status != "trained":
+        word = run.status
+    more = _compared(run.best.get(suite)) if best else ()
     value = run.primary(suite)
-    return [run.label, loss, interval(*value), interval_mark(*value, level), difference, word, seconds]
+    return [called(run), loss, interval(*value), interval_mark(*value, level), difference, word, *more, seconds]
+
+
+def _compared(found: Comparison | None) -> tuple[object, object]:
+    """Return a difference with its interval, and its verdict with the reason at hand."""
+    if found is None:
+        return "-", "-"
+    word = element("span", found.verdict, class_=_GOOD.get(found.verdict, ""), title=found.reason)
+    if found.difference is None or found.low is None or found.high is None:
+        return "-", word
+    return points(found.difference, found.low, found.high), word
 
 
 def _curves(account: Account) -> Html:

@@ -3,10 +3,10 @@
 from ftspec.compose import Project
 from ftspec.runs.directory import RunDirectory
 from ftspec.runs.integrity import check_run
+from ftspec.runs.names import read_names
 from ftspec.spec.errors import StaleError, UsageError
 from ftspec.spec.events import Emit
 from ftspec.workflows.elsewhere import GoneError, of_run
-from ftspec.workflows.look import find_runs
 from ftspec.workflows.reproduction.case import Case, ReproduceOptions
 from ftspec.workflows.reproduction.config import config_of_run
 from ftspec.workflows.reproduction.levels import climb
@@ -16,7 +16,7 @@ from ftspec.workflows.reproduction.verdicts import Reproduction, Verdict
 
 async def of_directory(project: Project, target: str, options: ReproduceOptions, emit: Emit) -> Reproduction:
     """Reproduce the one run that `target` names. Raises UsageError, StaleError, and what `climb` raises."""
-    run = _one_run(project, target)
+    run = read_names(project.runs).one(target).here()
     if options.level == "conclusion":
         fix = f"ftspec reproduce {run.experiment} --level conclusion"
         raise UsageError("sweep_level", "a conclusion is that of a sweep, not of one run", fix=fix)
@@ -40,17 +40,6 @@ async def of_directory(project: Project, target: str, options: ReproduceOptions,
     place = run.path.relative_to(project.root) if run.path.is_relative_to(project.root) else run.path
     notes = (f"from the run directory {place}",)
     return Reproduction(facts["experiment"], options.level, (case.subject(project.root),), notes)
-
-
-def _one_run(project: Project, target: str) -> RunDirectory:
-    found = find_runs(project.runs, target)
-    if not found:
-        fix = "`ftspec ls` lists runs; from git and lock alone: ftspec reproduce NAME[LABEL]@REVISION"
-        raise UsageError("unknown_run", f"no run or experiment is called {target!r}", fix=fix)
-    if len(found) > 1:
-        named = ", ".join(f"{run.experiment}/{run.path.name}" for run in found)
-        raise UsageError("several_runs", f"{target!r} names {len(found)} runs", fix=f"say which: {named}")
-    return found[0]
 
 
 def refuse_altered(run: RunDirectory) -> None:
