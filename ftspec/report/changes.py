@@ -45,7 +45,8 @@ def _line(name: str, text: str, colour: bool) -> str:
 
 def _runs(changes: Changes, colour: bool) -> Iterator[str]:
     def key(run: Run) -> tuple[object, ...]:
-        return run.experiment, run.kind, run.reasons, run.reused, run.trained, run.rows_old, run.rows_new
+        done = run.same_training is None, run.trained
+        return run.experiment, run.kind, run.reasons, done, run.rows_old, run.rows_new
 
     rows = []
     paths = {(g.experiment, run): [field.path for field in g.fields] for g in changes.fields for run in g.runs}

@@ -124,7 +124,7 @@ def runs(changes: Changes, most: int, *, unchanged: bool) -> Iterator[str]:
 def _run_groups(changes: Changes) -> Iterator[list[Run]]:
     def key(run: Run) -> tuple[object, ...]:
         sizes = (run.rows_old, run.rows_new, run.learned_old, run.learned_new)
-        return run.experiment, run.kind, run.reasons, run.reused, run.trained, sizes
+        return run.experiment, run.kind, run.reasons, run.same_training is None, run.trained, sizes
 
     for _, group in groupby(sorted(changes.runs, key=lambda run: run.experiment), key):
         yield list(group)
