@@ -371,14 +371,14 @@ def test_an_ad_hoc_run_is_reproduced_from_its_directory_alone(sweep: Any) -> Non
     assert [v.word for v in found.subjects[0].verdicts] == ["reproduced", "reproduced"]
     lacking = sweep.call("reproduce", "demo[seed=9]")
     assert lacking.returncode == 64
-    assert "the lock of demo has no run 'seed=9'" in lacking.stderr
+    assert "no run is called 'demo[seed=9]'; known: demo/default, demo/epochs=1" in lacking.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["nothing"], 64, "no run or experiment is called 'nothing'"),
-        (["demo[nope]"], 64, "one of: epochs=1, epochs=2"),
+        (["nothing"], 64, "no run is called 'nothing'; known: demo/epochs=1"),
+        (["demo[nope]"], 64, "known: demo/epochs=1, demo/epochs=2"),
         (["demo@nope"], 64, "names no commit here"),
         (["demo@HEAD~1"], 64, "there is no experiments/demo.lock.json in revision HEAD~1"),
         (["epochs=1", "--level", "conclusion"], 64, "a conclusion is that of a sweep"),
