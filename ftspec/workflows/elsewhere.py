@@ -5,7 +5,7 @@ Runs, blobs and the embedded server's state stay those of the project that asks.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +18,9 @@ from ftspec.compose import Project
 from ftspec.compose.blobs import MAX_DATA_BYTES
 from ftspec.compose.repository import Repository
 from ftspec.compose.revision import Revision
-from ftspec.runs.directory import RunDirectory
+from ftspec.runs.directory import RunDirectory, scored_blobs
 from ftspec.runs.environment import git_state
+from ftspec.spec.digests import short
 from ftspec.spec.errors import DataError, FtspecError, UsageError
 from ftspec.storage import BlobStore, sha256_file
 
@@ -67,18 +68,18 @@ def of_run(project: Project, run: RunDirectory) -> Iterator[Elsewhere]:
         (root / "conf").mkdir()
         for file in facts["configs"]:
             if not file["path"].startswith(BUILT_IN):
-                _write(root, file["path"], _blob(blobs, file))
+                _write(root, file["path"], _blob(blobs, file["path"], file["sha256"]))
         searched = _Searched(project, (facts.get("git") or {}).get("commit"))
         for source in facts["sources"]:
             searched.copy(source["path"], source["sha256"], root)
-        kept = {file["path"]: file for file in facts.get("items") or ()}
+        kept = {file["path"]: file["sha256"] for file in facts.get("items") or ()}
         for path in _suite_files(run):
             if (root / path).exists():
                 continue
-            if path in kept and blobs.has(kept[path]["sha256"]):
-                _write(root, path, _blob(blobs, kept[path]))
+            if path in kept and blobs.has(kept[path]):
+                _write(root, path, _blob(blobs, path, kept[path]))
             else:  # runs of the first weeks kept no items
-                searched.copy(path, kept[path]["sha256"] if path in kept else None, root)
+                searched.copy(path, kept.get(path), root)
         yield Elsewhere(root, home=project.root, git=facts.get("git") or {"commit": None})
 
 
@@ -147,22 +148,35 @@ def _write(root: Path, path: str, content: bytes) -> None:
     target.write_bytes(content)
 
 
-def _blob(blobs: BlobStore, file: Mapping[str, str]) -> bytes:
+def _blob(blobs: BlobStore, path: str, sha256: str) -> bytes:
     try:
-        return blobs.read(file["sha256"])
+        return blobs.read(sha256)
     except DataError as error:
-        raise GoneError(f"{file['path']}: {error.problems[0].message}") from error
+        raise GoneError(f"{path}: {error.problems[0].message}") from error
 
 
-def bring_items(there: Elsewhere, project: Project, config: Mapping[str, Any]) -> None:
-    """Copy the item files that a configuration's suites name and that git does not hold.
+def bring_items(there: Elsewhere, project: Project, config: Mapping[str, Any], kept: Mapping[str, str]) -> None:
+    """Copy the item files that a configuration's suites name and that git does not hold: the project's, or `kept` ones.
 
-    Their bytes are checked by the eval digest. Raises GoneError for one that the project has not either.
+    Their bytes are checked by the eval digest. Raises GoneError for one that is nowhere.
     """
-    searched = _Searched(project, None)
+    searched, blobs = _Searched(project, None), BlobStore(project.store)
     for path in _item_files(config):
-        if not (there.root / path).exists():
+        if (there.root / path).exists():
+            continue
+        if path in kept and not (project.root / path).is_file() and blobs.has(kept[path]):
+            _write(there.root, path, _blob(blobs, path, kept[path]))
+        else:
             searched.copy(path, None, there.root)
+
+
+def kept_items(run: RunDirectory, evals: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield path in the project and hex sha256 of item files that a run kept for its suites of these `eval` digests."""
+    for digest in evals:
+        for folder in run.path.glob(f"evals/*.{short(digest)}"):
+            for sha256 in scored_blobs(folder):
+                suite = yaml.safe_load((folder / "suite.yaml").read_text("utf-8"))
+                yield next(iter(suite.values()))["data"]["path"], sha256
 
 
 def _suite_files(run: RunDirectory) -> Iterable[str]:

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.bench
 def test_p8_runs(repository: Path) -> None:
-    command = [sys.executable, str(repository / "bench" / "p8_ls.py"), "--count", "150", "--calls", "2"]
+    command = [sys.executable, str(repository / "bench" / "p8_ls.py"), "--count", "60", "--calls", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["run directories"] == 150
+    assert json.loads(done.stdout)["run directories"] == 60

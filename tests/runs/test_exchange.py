@@ -21,6 +21,7 @@ from ftspec.spec.errors import StorageError, UsageError
 from ftspec.spec.stores import SCHEMES
 from ftspec.storage.stores import FolderStore, open_store
 from ftspec.workflows.sharing import pull_runs, push_runs
+from tests.conftest import call_inside
 
 Make = Callable[..., Path]
 pytestmark = pytest.mark.filterwarnings("default")  # client libraries of object stores warn about themselves
@@ -193,12 +194,7 @@ def test_what_a_store_holds_is_not_trusted(project: Project, tmp_path: Path) -> 
     blob.unlink()
     assert "missing_object" in {problem.code for problem in pull_runs(other, [], str(store)).refused}
     assert [run.label for run in run_directories(other.runs)] == ["seed=1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "ftspec", "runs", "pull", "--from", str(store)],
-        cwd=other.root,
-        capture_output=True,
-        text=True,
-    )
+    done = call_inside(other.root, "runs", "pull", "--from", str(store))
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
 

@@ -1,8 +1,6 @@
 """`runs gc`: what a seal, a run or a lock names stays, whatever else happens."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from ftspec.runs.directory import run_directories
 from ftspec.runs.garbage import find_garbage, remove
 from ftspec.runs.integrity import check_run
 from ftspec.storage import BlobStore
+from tests.conftest import call_inside
 
 Make = Callable[..., Path]
 OLD = time.time() - 7200
@@ -102,13 +101,12 @@ def test_the_command_removes_only_with_yes(runs: Path) -> None:
     (runs / ".cache").mkdir()
     (runs / ".cache" / "x").write_text("again")
     blob = old_blob(runs, b"x" * 3000)
-    command = [sys.executable, "-m", "ftspec", "runs", "gc", "--caches"]
-    listed = subprocess.run(command, cwd=runs.parent, capture_output=True, text=True, check=True)
+    listed = call_inside(runs.parent, "runs", "gc", "--caches")
     assert "1 blob   2.9 KiB" in listed.stdout
     assert "nothing was removed" in listed.stdout
     assert blob.exists()
-    subprocess.run([*command, "--yes"], cwd=runs.parent, check=True, capture_output=True)
+    assert call_inside(runs.parent, "runs", "gc", "--caches", "--yes").returncode == 0
     assert not blob.exists()
     assert not (runs / ".cache").exists()
-    done = subprocess.run([*command, "--yes"], cwd=runs.parent, capture_output=True, text=True, check=True)
+    done = call_inside(runs.parent, "runs", "gc", "--caches", "--yes")
     assert done.stdout == "nothing to remove\n"

@@ -65,13 +65,18 @@ def bare(scored: Any, tmp_path: Path) -> Any:
     return type(scored)(Path(shutil.copytree(scored.root, tmp_path / "project", symlinks=True)))
 
 
-def test_stored_answers_are_graded_again_without_the_files(bare: Any) -> None:
+def test_stored_answers_are_graded_again_without_the_files(bare: Any, git: Any) -> None:
     found = bare.json("reproduce", "default", "--level", "scores")
     (subject,) = found["subjects"]
     assert [v["verdict"] for v in subject["verdicts"]] == ["reproduced"] * 3
     said = " ".join(subject["verdicts"][-1]["what"])
     assert "exact: 12 stored answers, graded the same" in said
     assert "later: 12 stored answers, graded the same" in said
+    (bare.root / ".gitignore").write_text("/runs/\n/items/\n")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "items were never committed"]):
+        git(bare.root, *words)
+    by_lock = bare.json("reproduce", "demo@HEAD", "--level", "scores")
+    assert by_lock["verdict"]["verdict"] == "reproduced"
     (bare.root / "data" / "rows.jsonl").unlink()
     graded = bare.call("reproduce", "default", "--level", "scores", "--json")
     (subject,) = json.loads(graded.stdout)["subjects"]

@@ -41,14 +41,11 @@ def chance_of(word: Word, n: int, discordant: float, gap: float, margin: float) 
     """The exact probability of a word where `discordant` of the items differ and the rates are `gap` apart."""
     lost, gained = (discordant + gap) / 2, (discordant - gap) / 2
     total = 0.0
-    for b in range(n + 1):
-        p_b = stats.binom.pmf(b, n, lost)
+    for b, p_b in enumerate(stats.binom.pmf(range(n + 1), n, lost)):
         if p_b < 1e-5:
             continue
-        for c in range(n - b + 1):
-            p = p_b * stats.binom.pmf(c, n - b, min(1.0, gained / (1 - lost)))
-            if p > 1e-6 and word_of(b, c, n, margin) == word:
-                total += p
+        chances = p_b * stats.binom.pmf(range(n - b + 1), n - b, min(1.0, gained / (1 - lost)))
+        total += sum(p for c, p in enumerate(chances) if p > 1e-6 and word_of(b, c, n, margin) == word)
     return total
 
 

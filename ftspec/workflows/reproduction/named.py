@@ -10,7 +10,7 @@ from ftspec.runs.known import KnownResults, read_results
 from ftspec.runs.lock import Lock, LockedRun, read_lock
 from ftspec.spec.errors import DataError, SpecError, UsageError
 from ftspec.spec.events import Emit
-from ftspec.workflows.elsewhere import Elsewhere, GoneError, bring_items, file_at, of_revision
+from ftspec.workflows.elsewhere import Elsewhere, GoneError, bring_items, file_at, kept_items, of_revision
 from ftspec.workflows.reproduction.case import Case, ReproduceOptions
 from ftspec.workflows.reproduction.config import config_of_lock
 from ftspec.workflows.reproduction.levels import climb
@@ -99,7 +99,9 @@ async def _judge(
 ) -> tuple[Subject, ...]:
     if there.root != there.home:
         with suppress(SpecError, DataError):  # what does not compose is told by level config
-            bring_items(there, Project(there.home), load(there, name).config)
+            evals = [suite.eval for suite in lock.suites]
+            kept = dict(item for case in cases if case.directory for item in kept_items(case.directory, evals))
+            bring_items(there, Project(there.home), load(there, name).config, kept)
     plan = config_of_lock(there, name, lock, cases)
     if plan is None:
         return ()

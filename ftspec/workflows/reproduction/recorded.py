@@ -46,5 +46,6 @@ def refuse_altered(run: RunDirectory) -> None:
     """Raise StaleError where sealed bytes of a run are not what they were: nothing may be concluded from them."""
     bad = [one for one in check_run(run) if one.state not in ("intact", "unsealed")]
     if bad:
+        said = "was altered" if any(one.state != "missing" for one in bad) else "is not whole"
         faults = "; ".join(f"{one.folder.name}/{fault}" for one in bad for fault in one.faults) or bad[0].note
-        raise StaleError("altered", f"the evidence was altered: {faults}", file=str(run.path), fix="ftspec verify")
+        raise StaleError("altered", f"the evidence {said}: {faults}", file=str(run.path), fix="ftspec verify")
