@@ -1,7 +1,7 @@
 """One YAML file as nodes that know their place: what errors and `compose --where` point at."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -45,6 +45,37 @@ class Document:
         """Yield (path, node whose place names it, value is a list) of each key and list item, outermost first."""
         if self.root is not None:
             yield from _marks(self.root, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A document without some of its keys; `holes` are their paths."""
+
+    document: Document
+    holes: tuple[tuple[str | int, ...], ...]
+
+
+def without(root: Node, places: Collection[tuple[int, int]]) -> Mended:
+    """Return a document without the keys and list items that stand at these lines and columns."""
+    holes: list[tuple[str | int, ...]] = []
+
+    def kept(node: Node, at: tuple[str | int, ...]) -> Node:
+        if node.kind == "map":
+            pairs = []
+            for key, value in node.value:
+                if (key.line, key.column) in places:
+                    holes.append((*at, str(key.value)))
+                else:
+                    pairs.append((key, kept(value, (*at, key.value))))
+            return replace(node, value=pairs)
+        if node.kind == "list":
+            items = [item for item in node.value if (item.line, item.column) not in places]
+            if len(items) < len(node.value):
+                holes.append(at)
+            return replace(node, value=[kept(item, (*at, number)) for number, item in enumerate(items)])
+        return node
+
+    return Mended(Document(kept(root, ())), tuple(holes))
 
 
 def _entries(node: Node, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Node, Node]]:

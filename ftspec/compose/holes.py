@@ -5,7 +5,7 @@ What such an entry or file would have set is a hole: nothing is said of it that 
 
 from difflib import get_close_matches
 
-from ftspec.compose.document import Node
+from ftspec.compose.document import Node, without
 from ftspec.compose.session import Session
 from ftspec.compose.sources import Loaded
 from ftspec.spec.errors import Problem
@@ -14,16 +14,16 @@ Path = tuple[str | int, ...]
 
 
 def leave_out(session: Session, problem: Problem) -> list[Path] | None:
-    """Leave the entry that a problem stands at out of its defaults list and return its holes; None where it is none.
+    """Leave out the entry of a defaults list, or the key, that a problem stands at and return its holes; None for none.
 
     A name without a group is a whole configuration: what would be missing without it is not known.
     """
     loaded = next((file for file in session.snapshot.loaded.values() if file.shown == problem.file), None)
     root = loaded.document.root if loaded is not None and loaded.document is not None else None
-    defaults = root.entry("defaults") if root is not None else None
-    if loaded is None or defaults is None:
+    if loaded is None or root is None or (problem.line, problem.column) == (1, 1):  # the top stands for anywhere
         return None
-    for number, item in enumerate(defaults.value):
+    defaults = root.entry("defaults")
+    for number, item in enumerate(defaults.value if defaults is not None else ()):
         if item.kind != "map" or not item.value:
             continue
         key, value = item.value[0]
@@ -34,7 +34,11 @@ def leave_out(session: Session, problem: Problem) -> list[Path] | None:
         if _stands_at(key, problem):
             loaded.left_out.add((number, None))
             return [hole for name in _alike(session, _group(key)) for hole in _set_by(session, name, "")]
-    return None
+    left = without(root, {(problem.line, problem.column)})
+    if not left.holes or left.holes[0][0] == "defaults":
+        return None
+    loaded.document, loaded.holes = left.document, (*loaded.holes, *left.holes)
+    return [(*_package(loaded), *hole) for hole in left.holes]
 
 
 def _stands_at(node: Node, problem: Problem) -> bool:
@@ -56,12 +60,18 @@ def _set_by(session: Session, group: str, option: str) -> list[Path]:
     return [tuple(group.split("/"))]
 
 
-def of_refused(session: Session, refused: list[Loaded]) -> list[Path] | None:
+def _package(file: Loaded) -> Path:
+    """Return where the content of a file lands."""
+    group = file.path.rpartition("/")[0]
+    return () if file.layer == "experiments" or not group else tuple(group.split("/"))
+
+
+def of_files(session: Session) -> list[Path] | None:
     """Return the holes that refused files leave, None where anything may be missing."""
     holes: list[Path] = []
-    for file in refused:
+    for file in session.snapshot.loaded.values():
         group, _, name = file.path.removesuffix(".yaml").rpartition("/")
-        if file.layer == "experiments" or not group:
+        if file.refused and not _package(file):
             return None
-        holes += _set_by(session, group, name)
+        holes += _set_by(session, group, name) if file.refused else [(*_package(file), *hole) for hole in file.holes]
     return holes

@@ -10,18 +10,17 @@ from pydantic import ValidationError
 from ftspec.compose import given as command_line
 from ftspec.compose import wording
 from ftspec.compose.axes import AxisError
+from ftspec.compose.basis import Basis
 from ftspec.compose.composed import Composed, Point
-from ftspec.compose.expand import Base, Expander, Run, UnresolvableError
-from ftspec.compose.failures import of_hydra
+from ftspec.compose.expand import Expander, Run, UnresolvableError
 from ftspec.compose.findings import BASE, Findings, Scope, raise_all
 from ftspec.compose.given import Given
-from ftspec.compose.holes import leave_out, of_refused
 from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
 from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
-from ftspec.compose.remains import Remains, distinct_configs, salvage
+from ftspec.compose.remains import Remains, salvage
 from ftspec.compose.session import Session, opened, scan_problems
 from ftspec.compose.shape import ROOT, keys_of, shape_of
 from ftspec.compose.sites import COMMAND_LINE, merged_files
@@ -32,7 +31,6 @@ from ftspec.spec.experiment import Experiment
 from ftspec.spec.sweep import Sweep
 
 Path = tuple[str | int, ...]
-_MOST_HOLES = 50
 
 
 def load(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:
@@ -78,9 +76,11 @@ class Loading:
         self.expander = Expander(session)
         self.findings = Findings(session)
         self.texts = Texts(session.snapshot)
-        self.given: list[Given] = []
-        self.base_groups: tuple[str, ...] = ()
-        self.all_groups: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> Sequence[Given]:
+        """The overrides of the command line that could be read."""
+        return self.findings.given
 
     def composed(self) -> Composed:
         """Return the experiment, or raise everything that is wrong with it."""
@@ -93,9 +93,9 @@ class Loading:
     def attempt(self) -> Composed | Remains:
         """Return the experiment, or what is well formed of it with everything that is wrong."""
         check_layout(self.session.snapshot, self.session.name)
-        self.given = command_line.read(self.session, self.overrides, self.findings.place)
-        self.findings.given = self.given
-        files = self._base_files()
+        self.findings.given = command_line.read(self.session, self.overrides, self.findings.place)
+        self.basis = Basis(self.session, self.expander, self.findings)
+        files = self.basis.composed()
         if files is None:
             return self._remains([], None, None)
         raw, sweep = files
@@ -104,7 +104,7 @@ class Loading:
         checked = self._sweep(sweep)
         self.findings.columns = sweeping.columns
         points = self._points(sweeping, checked, base)
-        for path, problem in demanded(self.session, self.given, sweeping.columns, self.all_groups):
+        for path, problem in demanded(self.session, self.given, sweeping.columns, self.findings.groups):
             self.findings.add(path, problem)
         experiment = self._base_experiment(base, sweep, points, sweeping)
         if not self.findings.any:
@@ -114,24 +114,18 @@ class Loading:
         assert experiment is not None
         return self._composed(experiment, points, sweeping)
 
-    def _remains(self, points: "Sequence[_Point]", raw: Any, base: Run | None) -> Remains:
+    def _remains(self, points: Sequence[_Point], raw: Any, base: Run | None) -> Remains:
         """Gather what is well formed: of each run that composed, else of the base point as far as it resolves."""
         problems = self.findings.problems(len(points), scanned=scan_problems(self.session.snapshot))
         composed = [(point.name, point.planned, point.run.config) for point in points if point.run is not None]
         if not composed and raw is not None:
             config = base.config if base is not None else raw
             composed = [("", Planned({}, ()), {key: value for key, value in config.items() if key != "sweep"})]
-        texts = self.texts
-        kept = [
-            part
-            for name, planned, config in distinct_configs(composed)
-            if (part := salvage(name, planned, prepare(config, texts, _unheard, ROOT), self.findings.broken(name)))
-        ]
         return Remains(
             project=self.project,
             name=self.session.name,
             overrides=self.overrides,
-            parts=tuple(kept),
+            parts=salvage(composed, self.texts, self.findings),
             problems=tuple(problems),
             files=self.session.snapshot.files(),
             sites=self.findings.table(self.findings.groups) if raw is not None else {},
@@ -139,76 +133,14 @@ class Loading:
             axes={key: column.at for key, column in self.findings.columns.items()},
         )
 
-    def _base_files(self) -> tuple[Any, Any] | None:
-        """Compose the choices of groups: return the unresolved configuration and the sweep block, None where no way is.
-
-        What names nothing is left out, so that everything else is looked at too.
-        """
-        groups = tuple(
-            one.text
-            for one in self.given
-            if one.is_group and one.values is None and not (one.is_sweep_block and one.prefix == "~")
-        )
-        self.all_groups = self.findings.groups = groups
-        self.base_groups = tuple(one.text for one in self._of_runs() if one.is_group and one.values is None)
-        base = self._base_of(groups)
-        refused = [file for file in self.session.snapshot.loaded.values() if file.refused]
-        holes = of_refused(self.session, refused)
-        if base is None or holes is None:
-            return None
-        self.findings.holes += holes
-        self._complete({**base.raw, "sweep": base.sweep})
-        # `~sweep` means the block, wherever it is written; to Hydra it would mean the group's entry alone.
-        sweep = None if any(one.prefix == "~" and one.key == "sweep" for one in self.given) else base.sweep
-        if any(one.is_sweep_block and not one.is_group for one in self.given):
-            try:
-                sweep = self.expander.sweep_of([one.text for one in self.given if one.values is None])
-            except self.session.errors as error:
-                self.findings.place(self._hydra_problem(error))
-                sweep = None
-        return base.raw, sweep
-
-    def _base_of(self, groups: tuple[str, ...]) -> Base | None:
-        """Compose with Hydra, again and again without what it does not find; None where that does not help."""
-        for _ in range(_MOST_HOLES):
-            try:
-                return self.expander.base(groups)
-            except self.session.errors as error:
-                problem = self._hydra_problem(error)
-            if any(file.refused and file.layer == "experiments" for file in self.session.snapshot.loaded.values()):
-                return None  # told by the scan
-            self.findings.place(problem)
-            holes = leave_out(self.session, problem)
-            if holes is None:
-                return None
-            self.findings.holes += holes
-        return None
-
-    def _of_runs(self) -> list[Given]:
-        return [one for one in self.given if not one.is_sweep_block]
-
-    def _complete(self, raw: Any) -> None:
-        """Turn plain overrides of keys that the base lacks into `++key`, or report them as unknown."""
-        known = []
-        for one in self.given:
-            done = command_line.completed(one, raw)
-            if isinstance(done, Problem):
-                self.findings.place(done)
-            else:
-                known.append(done)
-        self.given = self.findings.given = known
-
-    def _hydra_problem(self, error: Exception) -> Problem:
-        return of_hydra(error, self.session, self.given, self.base_groups)
-
     def _base_run(self, raw: Any) -> Run | None:
         """Compose the base point. It may fail where axes fill what it lacks; without axes the failure is reported."""
-        fixed = [one.text for one in self._of_runs() if one.values is None]
+        fixed = [one.text for one in self.basis.of_runs() if one.values is None]
         try:
             return self.expander.run(fixed)
         except UnresolvableError as error:
             for path, problem in error.problems:
-                self.findings.add(path, problem, Scope(self.base_groups, raw=None))
+                self.findings.add(path, problem, Scope(self.basis.groups, raw=None))
         except self.session.errors:
             return None  # the runs fail in the same way, unless an axis fills what is missing
         return None
@@ -267,7 +199,7 @@ class Loading:
             for path, problem in error.problems:
                 self.findings.add(path, problem, scope)
         except self.session.errors as error:
-            problem = self._hydra_problem(error)
+            problem = self.basis.problem(error)
             at = self._axis_of(str(error), planned)
             if at and problem.file != COMMAND_LINE:
                 problem = replace(problem, file="", path=str(at[-1]))
@@ -314,7 +246,7 @@ class Loading:
         before = dict(self.findings.found)
         experiment = None
         if base is not None:
-            scope = Scope(self.base_groups, raw=base.unresolved)
+            scope = Scope(self.basis.groups, raw=base.unresolved)
             experiment = self._checked({**base.config, "sweep": sweep}, scope)
         if experiment is not None:
             return experiment
@@ -328,7 +260,7 @@ class Loading:
         return self._checked({**first.config, "sweep": sweep}, BASE)
 
     def _check_effects(self, points: Sequence[_Point], sweeping: Sweeping) -> None:
-        for path, problem, scope in without_effect(self.session, self.given, sweeping, self.all_groups):
+        for path, problem, scope in without_effect(self.session, self.given, sweeping, self.findings.groups):
             self.findings.add(path, problem, scope)
         if not self.findings.any:
             for path, problem in repeated_runs([(p.planned.coordinates, p.experiment) for p in points]):
@@ -368,10 +300,6 @@ class Loading:
             warnings=self.findings.warnings(),
             counts=dict(self.expander.counts),
         )
-
-
-def _unheard(path: Path, problem: Problem) -> None:
-    """Say nothing: it was said when the configuration was checked."""
 
 
 def _remove(value: Any, path: Sequence[Any]) -> None:

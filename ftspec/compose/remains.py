@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from ftspec.compose import wording
 from ftspec.compose.composed import ConfigFile, Point
-from ftspec.compose.findings import kind_of_codes
+from ftspec.compose.findings import Findings, kind_of_codes
 from ftspec.compose.overrides import under
-from ftspec.compose.prepare import plain
+from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
+from ftspec.compose.shape import ROOT
 from ftspec.compose.sites import Table, nearest
 from ftspec.compose.sweeping import Planned
 from ftspec.spec.errors import COMMAND_LINE, FtspecError, Problem
@@ -79,19 +80,31 @@ class Remains:
         return problem if found is None else problem.at(found.file, found.line, found.column)
 
 
-def distinct_configs(
-    composed: Iterable[tuple[str, Planned, Mapping[str, Any]]],
-) -> Iterator[tuple[str, Planned, Mapping[str, Any]]]:
-    """Yield the configurations that differ in something that is looked at, 200 at most."""
+def salvage(
+    composed: Iterable[tuple[str, Planned, Mapping[str, Any]]], texts: Texts, findings: Findings
+) -> tuple[Part, ...]:
+    """Return what is well formed of composed configurations, each with its run's name.
+
+    Those that differ in nothing that is looked at count once, and 200 are enough.
+    """
     seen: set[str] = set()
+    parts = []
     for name, planned, config in composed:
         text = repr([config.get(key) for key in _EXAMINED])
-        if text not in seen and len(seen) < _MOST_PARTS:
-            seen.add(text)
-            yield name, planned, config
+        if text in seen or len(seen) >= _MOST_PARTS:
+            continue
+        seen.add(text)
+        prepared = prepare(config, texts, _unheard, ROOT)
+        if (part := _part(name, planned, prepared, findings.broken(name))) is not None:
+            parts.append(part)
+    return tuple(parts)
 
 
-def salvage(name: str, planned: Planned, prepared: Mapping[str, Any], broken: Iterable[Path]) -> Part | None:
+def _unheard(path: Path, problem: Problem) -> None:
+    """Say nothing: it was said when the configuration was checked."""
+
+
+def _part(name: str, planned: Planned, prepared: Mapping[str, Any], broken: Iterable[Path]) -> Part | None:
     """Return a configuration without what is wrong, as an experiment; `broken` are paths known to be.
 
     What the schema refuses is taken out at its place, then the mapping around it where that still is refused.

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ftspec.compose.document import Document, Node
+from ftspec.compose.document import Document, Mended, Node, without
 from ftspec.compose.references import reference_problem
 from ftspec.compose.traps import NULL, is_text, trap
 from ftspec.spec.errors import Problem
@@ -39,6 +39,9 @@ UNSAFE = frozenset(
     }
 )
 
+# Refusals that say nothing about the rest of a file: keys that stand twice or are no text, a lone `=`.
+_HARMLESS = frozenset({"yaml", "yaml_trap"})
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_PRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 _DEFAULT_NAME = re.compile(r"/?[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
@@ -56,6 +59,7 @@ class _Scan:
     shown: str
     problems: list[Problem] = field(default_factory=list)
     fatal: bool = False
+    refused: list[tuple[str, int, int]] = field(default_factory=list)
     nodes: int = 0
     references: int = 0
     spans: list[tuple[int, int]] = field(default_factory=list)
@@ -63,6 +67,7 @@ class _Scan:
     def refuse(self, code: str, message: str, line: int, column: int, fix: str = "") -> None:
         """Report something that must not be composed."""
         self.fatal = True
+        self.refused.append((code, line, column))
         self.report(code, message, line, column, fix)
 
     def report(self, code: str, message: str, line: int, column: int, fix: str = "", path: str = "") -> None:
@@ -75,15 +80,31 @@ def scan(content: bytes, shown: str, stem: str, primary: bool) -> tuple[Document
 
     `stem` is its path without `.yaml` (a suite's tells its only key); `primary` says that it is an experiment.
     """
+    document, text, problems, _ = scan_further(content, shown, stem, primary)
+    return document, text, problems
+
+
+def scan_further(
+    content: bytes, shown: str, stem: str, primary: bool
+) -> tuple[Document | None, str, list[Problem], Mended | None]:
+    """Do the same, and return what is left of a file that is refused for a harmless mistake: a key that stands twice.
+
+    It serves to find what else is wrong, never to make a run. Of a file with anything unsafe nothing is composed.
+    """
     state = _Scan(shown)
     text = _decoded(content, state)
     if text is None:
-        return None, "", state.problems
+        return None, "", state.problems, None
     root = _parsed(text, state)
-    if not state.fatal:
+    harmless = root is not None and all(code in _HARMLESS for code, _, _ in state.refused)
+    if not state.fatal or harmless:
         _look_at_comments(text, state)
         _look_at_top(root, stem, primary, text, state)
-    return (None if state.fatal else Document(root)), text, state.problems
+    if not state.fatal:
+        return Document(root), text, state.problems, None
+    harmless = root is not None and root.kind == "map" and all(code in _HARMLESS for code, _, _ in state.refused)
+    left = without(root, {(line, column) for _, line, column in state.refused}) if harmless and root else None
+    return None, text, state.problems, left
 
 
 def _decoded(content: bytes, state: _Scan) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from ftspec.compose.document import Node
 from ftspec.compose.sources import Loaded, Snapshot
 from ftspec.spec.errors import Problem
 
@@ -64,6 +65,7 @@ def _import() -> Any:
     from hydra.types import RunMode
     from hydra.version import VersionBase
     from omegaconf import OmegaConf, open_dict
+    from omegaconf._utils import get_yaml_loader
     from omegaconf.errors import OmegaConfBaseException
 
     major, minor = (int(part) for part in hydra.__version__.split(".")[:2])
@@ -91,6 +93,7 @@ def _import() -> Any:
         RunMode=RunMode,
         SearchPathPlugin=SearchPathPlugin,
         VersionBase=VersionBase,
+        get_yaml_loader=get_yaml_loader,
         open_dict=open_dict,
         override_types=override_types,
     )
@@ -156,7 +159,7 @@ def _plugins(h: Any) -> tuple[Any, Any]:
 def _read(h: Any, loaded: Loaded) -> Any:
     """Read YAML as Hydra does; what only its reader refuses is reported like the scan's findings."""
     try:
-        config = h.OmegaConf.load(io.StringIO(loaded.text))
+        config = h.OmegaConf.create(_left(h, loaded)) if loaded.holes else h.OmegaConf.load(io.StringIO(loaded.text))
         for entry, option in sorted(loaded.left_out, key=lambda one: (one[0], one[1] or 0), reverse=True):
             if option is None:
                 del config.defaults[entry]
@@ -169,6 +172,22 @@ def _read(h: Any, loaded: Loaded) -> Any:
         said = getattr(error, "problem", None) or str(error)
         loaded.refuse(Problem("yaml", f"cannot be read: {said}", "", loaded.shown, line, column))
         return h.OmegaConf.create({})
+
+
+def _left(h: Any, loaded: Loaded) -> Any:
+    """Return what is left of a mended file, each value as Hydra's loader reads it."""
+    loader = h.get_yaml_loader()("")
+
+    def value(node: Node) -> Any:
+        if node.kind == "map":
+            return {str(key.value): value(below) for key, below in node.value}
+        if node.kind == "list":
+            return [value(item) for item in node.value]
+        tag = loader.resolve(yaml.ScalarNode, node.value, (node.plain, not node.plain))
+        return loader.construct_object(yaml.ScalarNode(tag, node.value))
+
+    assert loaded.document is not None
+    return value(loaded.document.root) if loaded.document.root is not None else {}
 
 
 def _snapshot() -> Snapshot:

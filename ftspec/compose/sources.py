@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ftspec.compose.composed import ConfigFile
 from ftspec.compose.project import Project, builtin_conf
-from ftspec.compose.scan import MAX_BYTES, Document, scan
+from ftspec.compose.scan import MAX_BYTES, Document, scan_further
 from ftspec.spec.errors import Problem, StorageError
 
 MAX_TEXT_BYTES = 1024 * 1024
@@ -81,6 +81,8 @@ class Loaded:
     problems: tuple[Problem, ...]
     left_out: set[tuple[int, int | None]] = field(default_factory=set)
     """Entries of its defaults list, or options of an entry, that name nothing: composing goes on without them."""
+    holes: tuple[tuple[str | int, ...], ...] = ()
+    """Keys that were taken out of a refused file so that the rest is looked at; `document` is then what is left."""
 
     def refuse(self, problem: Problem) -> None:
         """Add a problem that only composing found."""
@@ -143,8 +145,12 @@ class Snapshot:
 
     def _scanned(self, layer: Layer, path: str, content: bytes) -> Loaded:
         shown = layer.shown + path
-        document, text, problems = scan(content, shown, path.removesuffix(".yaml"), layer.name == "experiments")
-        return Loaded(shown, layer.name, path, text, hashlib.sha256(content).hexdigest(), document, tuple(problems))
+        stem = path.removesuffix(".yaml")
+        document, text, problems, left = scan_further(content, shown, stem, layer.name == "experiments")
+        loaded = Loaded(shown, layer.name, path, text, hashlib.sha256(content).hexdigest(), document, tuple(problems))
+        if left is not None:
+            loaded.document, loaded.holes = left.document, left.holes
+        return loaded
 
     def text(self, path: str) -> bytes | None:
         """Read a file named by `{file: path}`, once. None where there is none; at most 1 MiB and one byte."""

@@ -41,12 +41,12 @@ def verify_with_hydra(composed: Composed, limit: int = ALL_UP_TO) -> tuple[int, 
                 before = {file.path: file.sha256 for file in composed.files}
                 changed = [file.path for file in snapshot.files() if before.get(file.path, file.sha256) != file.sha256]
                 if changed:
-                    raise SpecError(
-                        "files_changed", f"{changed[0]} changed while ftspec was working", fix="give the command again"
-                    )
+                    message = f"{changed[0]} changed while ftspec was working"
+                    raise SpecError("files_changed", message, file=changed[0], fix="give the command again")
                 raise SpecError(
                     "expansion_differs",
                     f"{composed.name} {point.label}: our expansion is not what Hydra composes",
+                    file=f"experiments/{composed.name}.yaml",
                     fix="nothing was trained; please report this with the experiment's file",
                 )
     return len(points), len(points)

@@ -19,7 +19,7 @@ from ftspec.data.messages import Mapper, Metadata, Row
 from ftspec.data.readers import read
 from ftspec.data.screen import Screen
 from ftspec.data.sources import InputFile
-from ftspec.spec.errors import Problem, StorageError
+from ftspec.spec.errors import DataError, Problem, StorageError
 
 _BUFFER = 1 << 16
 _BATCH_ROWS, _BATCH_BYTES = 256, 1 << 17  # as much as a reader's block: it stays in the processor's cache
@@ -132,6 +132,9 @@ class RowsBuilder:
         except ReadError as failure:
             self._take(batch)
             self.issues.add_row([failure.problem])
+        except DataError as failure:  # a package is missing that this file alone needs
+            self._take(batch)
+            self.issues.add_row(failure.problems)
         else:
             self._take(batch)
         bad = self.issues.bad_rows + self.issues.unmade - bad

@@ -19,7 +19,7 @@ from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
 from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, short, train_digest
-from ftspec.spec.errors import DataError, Problem, Problems, SpecError, in_order, kind_of, shortened
+from ftspec.spec.errors import Problem, Problems, SpecError, in_order, kind_of, shortened
 from ftspec.spec.lint import relevel, unknown_lints
 from ftspec.storage import read_json
 from ftspec.workflows.aliases import aliases_of
@@ -178,12 +178,13 @@ def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pl
     builder = _Builder(project, composed, None if keys else project.cache)
     builder.problems.found += [*keys, *(alias.problem() for alias in aliases_of(project, composed))]
     builder.check_providers()
-    runs = builder.runs()
+    builder.look()
     lint = composed.experiment.lint
     found = Problems([*unknown_lints(lint), *relevel(dict.fromkeys(builder.problems.found), lint)])
     if found.errors:
         placed = in_order(place(found.errors, project, name, overrides))
         raise kind_of(builder.problems.kinds or [SpecError]).many(shortened(placed))
+    runs = builder.runs(Catalog(project.runs))
     return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(found.found))
 
 
@@ -193,7 +194,7 @@ class _Builder:
     def __init__(self, project: Project, composed: Composed, cache: Path | None) -> None:
         self.composed = composed
         self.problems = Problems(list(composed.warnings))
-        self._catalog = Catalog(project.runs)
+        self._ready: list[tuple[Point, Prepared, Mapping[str, tuple[ResolvedSuite, str]]]] = []
         self._data = DataSets(project, cache, self.problems)
         self._suites = Suites(project.root, cache, self.problems)
 
@@ -210,36 +211,28 @@ class _Builder:
                 keep_until=experiment.keep_until,
             )
 
-    def runs(self) -> tuple[PlannedRun, ...]:
-        """Plan every run that can be planned; what keeps the others from it stands in `problems`."""
-        planned = []
+    def look(self) -> None:
+        """Look at data and suites of every point; what is wrong stands in `problems`."""
         for point in self.composed.points:
             prepared = self._data.of(point)
             if prepared is None:
                 self._suites.examine(point)
-                continue
-            suites = self._suites.of(point, prepared)
-            if suites is not None and (identity := _identity(point)) is not None:
-                planned.append(_plan_run(point, prepared, suites, identity, self._catalog))
-        return tuple(planned)
+            elif (suites := self._suites.of(point, prepared)) is not None:
+                self._ready.append((point, prepared, suites))
 
-
-def _identity(point: Point) -> Identity | None:
-    """Return what the model's name means, None for an unknown one: the provider's facts told it, with its place."""
-    try:
-        return engine_identity(point.experiment.provider, point.experiment.model)
-    except (SpecError, DataError):
-        return None
+    def runs(self, catalog: Catalog) -> tuple[PlannedRun, ...]:
+        """Plan every run, once nothing is wrong."""
+        return tuple(_plan_run(*ready, catalog) for ready in self._ready)
 
 
 def _plan_run(
     point: Point,
     prepared: Prepared,
     suites: Mapping[str, tuple[ResolvedSuite, str]],
-    identity: Identity,
     catalog: Catalog,
 ) -> PlannedRun:
     experiment = point.experiment
+    identity = engine_identity(experiment.provider, experiment.model)
     train, valid = prepared.parts["train"], prepared.parts.get("valid")
     hyperparameters = canonical_hyperparameters(experiment.hyperparameters.model_dump())
     data_id = data_digest(train=train.sha256, valid=valid.sha256 if valid else None, row_format=prepared.row_format)

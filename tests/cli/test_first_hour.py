@@ -73,7 +73,7 @@ answer = {"role": "assistant", "content": "delivery"}
 MISTAKES = [
     ("n_epochs: [1, 3]", "n_epoch: [1, 3]", "did you mean n_epochs?", "experiments/quickstart.yaml:"),
     ("data/tickets.jsonl", "data/ticket.jsonl", "did you mean data/tickets.jsonl?", "experiments/quickstart.yaml:"),
-    ("{{ text }}", "{{ txet }}", "no field txet", "data/tickets.jsonl:1"),
+    ("{{ text }}", "{{ txet }}", "no row has a field txet", "experiments/quickstart.yaml:10:20"),
     ("test: 100, ", "", "the data has no test part", ":"),
     ("model: tiny", "model: tiney", "did you mean tiny?", "experiments/quickstart.yaml:5:1"),
     ("[1, 3]", "[0, 3]", "from 1 to 50 (got 0", "experiments/quickstart.yaml:"),
@@ -157,7 +157,8 @@ def test_a_bad_chat_row_is_named_by_file_and_line(project: Path, ftspec: Run, ro
 
 
 def test_the_same_mistake_in_every_row_is_told_in_few_lines(project: Path, ftspec: Run) -> None:
-    edit(project, "{{ text }}", "{{ txet }}")
+    edit(project, "metadata: [customer]", "extract: {text: '(?P<first>never .*)'}")
+    edit(project, ", by: customer", "")
     said = ftspec("validate", cwd=project).stderr.splitlines()
     assert len(said) == 5
     assert "the same in lines 4 to 100" in said[3]
