@@ -110,7 +110,7 @@ class RowsBuilder:
 
     def _read_source(self, number: int, source: InputFile, mapper: Mapper, screen: Screen) -> None:
         before, skipped = len(self.index), screen.skipped
-        bad = self.issues.bad_rows
+        bad = self.issues.bad_rows + self.issues.unmade
         path = source.path
         batch = Batch(number, path)
         try:

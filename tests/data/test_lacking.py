@@ -100,3 +100,9 @@ def test_the_path_that_was_meant(path: str, meant: str) -> None:
     assert nearest(template.place_of(path), ROW) == meant
     if meant:
         template.place_of(meant).find(ROW)
+
+
+def test_a_file_without_rows_is_told_beside_one_that_lacks_a_field(project: Any) -> None:
+    project.rows([{"answer": "a"}], "data/a.jsonl").raw(b"\n\n", "data/b.jsonl")
+    said = told(project, "{{ question }}", sources=[{"path": "data/a.jsonl"}, {"path": "data/b.jsonl"}])
+    assert [one.rpartition("[")[2] for one in said] == ["missing_field]", "empty_file]"]
