@@ -9,8 +9,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-# pip compiles what it copies; what is installed editable is compiled here, for Pythons that may write no bytecode start
-# twice as fast.
+# pip compiles what it copies, but no editable install; where Python may write no bytecode, each start would cost twice.
 $(VENV)/.installed: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("ftspec needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Give another one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)

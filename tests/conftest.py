@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -29,6 +30,11 @@ def call_inside(folder: Path, *arguments: str, **environment: str) -> subprocess
             patch.setenv(name, value)
         code = int(main(list(arguments)))
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: half as many again as cores, since many tests wait for processes, jobs and time limits."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -178,15 +178,14 @@ def test_save_writes_overrides_and_nothing_else(demo: Any) -> None:
     assert {run.hyperparameters["n_epochs"] for run in lock(demo).runs} == {2}
 
 
-def test_known_results_of_another_machine_stay(demo: Any) -> None:
-    assert demo.call("run", "demo").returncode == 0
-    path = demo.root / "experiments" / "demo.results.json"
+def test_known_results_of_another_machine_stay(sweep: Any) -> None:
+    path = sweep.root / "experiments" / "demo.results.json"
     before = path.read_bytes()
-    shutil.rmtree(demo.root / "runs")
-    assert demo.call("lock").returncode == 0
+    shutil.rmtree(sweep.root / "runs")
+    assert sweep.call("lock").returncode == 0
     assert path.read_bytes() == before
-    change(demo, EXPERIMENT, "[1, 2]", "[2]")
-    assert demo.call("lock").returncode == 0
+    change(sweep, EXPERIMENT, "[1, 2]", "[2]")
+    assert sweep.call("lock").returncode == 0
     known = json.loads(path.read_text())
     assert [row["run"] for row in known["results"]] == ["epochs=2"]
     assert known["pick"] == []
