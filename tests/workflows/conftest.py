@@ -141,7 +141,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     run_git(demo.root, "init", "-q")
     run_git(demo.root, "add", "-A")
     run_git(demo.root, "commit", "-qm", "an experiment")
-    done = demo.ftspec("run", "demo")
+    done = demo.call("run", "demo")
     assert done.returncode == 0, done.stderr
     run_git(demo.root, "add", "-A")
     run_git(demo.root, "commit", "-qm", "its lock and results")

@@ -1,6 +1,7 @@
 """Reproduction for real: from run directories, from git and lock alone, elsewhere, after every kind of change."""
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from ftspec.compose import Project
 from ftspec.engine import bases
 from ftspec.report.reproduce import reproduction_lines
 from ftspec.runs.directory import RunDirectory
+from ftspec.runs.known import read_results
 from ftspec.runs.seal import seal, seal_digest
 from ftspec.spec.errors import StaleError
 from ftspec.workflows import identity
@@ -30,6 +32,7 @@ from ftspec.workflows.plan import make_plan
 from ftspec.workflows.reproduce import reproduce
 from ftspec.workflows.reproduction.bits import bits_of
 from ftspec.workflows.reproduction.case import Case, ReproduceOptions
+from ftspec.workflows.reproduction.equivalent import equivalent_of
 from ftspec.workflows.reproduction.verdicts import Reproduction
 
 pytestmark = pytest.mark.slow
@@ -60,6 +63,13 @@ def change(demo: Any, file: str, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+
+
+def compared(demo: Any, label: str = "epochs=1") -> Case:
+    """The newest attempt of a run, as it would be judged against the first one just after it was trained and scored."""
+    run = run_of(demo, label)
+    planned = next(one for one in make_plan(Project(demo.root), "demo").runs if one.directory == run)
+    return Case(label, planned.train_digest, planned, run, run.attempts()[0], fresh=run.attempts()[-1])
 
 
 def reseal(folder: Path, file: str, edit: Callable[[Any], Any]) -> None:
@@ -122,9 +132,11 @@ def test_thrown_away_cloned_and_done_again_bit_for_bit(swept: Any, tmp_path: Pat
     known = (clone.root / "experiments" / "demo.results.json").read_bytes()
     assert clone.call("lock").returncode == 0
     assert (clone.root / "experiments" / "demo.results.json").read_bytes() == known
-    compared = again(clone, "demo[epochs=1]", "equivalent").subjects[0]
-    assert any("reproductions only" in note for note in compared.notes)
-    assert "unpaired" in compared.verdict.what[0]
+    composed = again(clone, "demo[epochs=1]", "config").subjects[0]
+    assert any("reproductions only" in note for note in composed.notes)
+    rows = read_results(known).results
+    alone = dataclasses.replace(compared(clone), attempt=None, known=rows)
+    assert "unpaired" in equivalent_of(alone).what[0]
 
 
 def answers(run: RunDirectory) -> list[Any]:
@@ -284,9 +296,7 @@ def test_other_bits_differ_and_under_another_arithmetic_they_are_impossible(swee
     assert (found.word, int(found.exit_code)) == ("differs", 11)
     assert "not ffffffffffff as in attempt 001" in found.what[0]
     reseal(attempt, "env.json", lambda env: env | {"numerics": "fp_of_another", "cpu": "Another CPU"})
-    first, second = run_of(sweep).attempts()
-    planned = next(run for run in make_plan(Project(sweep.root), "demo").runs if run.directory == run_of(sweep))
-    case = Case("epochs=1", planned.train_digest, planned, run_of(sweep), first, fresh=second)
+    case = compared(sweep)
     case.verdicts.append(bits_of(case))
     subject = case.subject(sweep.root)
     assert (subject.verdict.word, int(subject.verdict.exit_code)) == ("impossible", 14)
@@ -325,7 +335,7 @@ def test_equivalent_needs_a_margin_that_the_items_can_show(sweep: Any) -> None:
     assert small.needs == 163
     assert small.shown == "inconclusive (needs about 163 items)"
     change(sweep, "conf/evals/exact.yaml", "0.05", "0.25")
-    large = again(sweep, "demo[epochs=1]", "equivalent").verdict
+    large = equivalent_of(compared(sweep))
     assert (large.word, int(large.exit_code)) == ("reproduced", 0)
     assert "[-18.4..+18.4]" in large.what[0]
 
