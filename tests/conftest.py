@@ -3,8 +3,10 @@
 import copy
 import io
 import os
+import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,20 @@ def make_read_only() -> Iterator[Callable[[Path], None]]:
     yield make
     for folder in mounted:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def call_shell(command: str, folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a line of a page: in bash, a plain command of ftspec in this process."""
+    if command.startswith("ftspec ") and not set(command) & set("|<>;&$`*"):
+        return call_inside(folder, *shlex.split(command)[1:], **environment)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=os.environ | {"PATH": path} | dict(environment),
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")

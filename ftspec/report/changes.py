@@ -8,6 +8,7 @@ from ftspec.report.markdown.escape import scrubbed, shorten, visible
 from ftspec.report.style import columns, paint
 from ftspec.workflows.review.changes import Changes, Run
 
+_MOST_ERRORS = 10
 _STYLE = {
     "new": "green",
     "removed": "red",
@@ -120,10 +121,12 @@ def _fields(changes: Changes, colour: bool) -> Iterator[str]:
 def _warnings(changes: Changes, colour: bool) -> Iterator[str]:
     for notice in (*changes.beside, *changes.notices):
         yield _line("note", _safe(notice), colour)
-    for trouble in changes.troubles:
-        if trouble.severity == "error":
-            words_ = f"{_safe(trouble.experiment)} of {trouble.side}: {_safe(trouble.place)} {_safe(trouble.message)}"
-            yield _line("problem", paint(f"{words_} [{_safe(trouble.code)}]", "red", colour), colour)
+    errors = [trouble for trouble in changes.troubles if trouble.severity == "error"]
+    for trouble in errors[:_MOST_ERRORS]:
+        words_ = f"{_safe(trouble.experiment)} of {trouble.side}: {_safe(trouble.place)} {_safe(trouble.message)}"
+        yield _line("problem", paint(f"{words_} [{_safe(trouble.code)}]", "red", colour), colour)
+    if len(errors) > _MOST_ERRORS:
+        yield _line("", f"and {len(errors) - _MOST_ERRORS:,} more: ftspec validate names them", colour)
     for experiment in changes.experiments:
         if experiment.touched:
             lines = words.touched(experiment, _safe)

@@ -327,8 +327,8 @@ def rows(data: Data, quote: Quote = str) -> str:
     where = ", ".join(f"{n:,} in {w}" for n, w in kinds if n)
     turned = f"{'; '.join(_turned(r, quote))}; validation included"
     found = (
-        (r.added, "added"),
-        (r.removed, "removed"),
+        (r.added, f"added ({r.from_test:,} out of the test part)" if r.from_test else "added"),
+        (r.removed, f"removed ({r.to_test:,} to the test part)" if r.to_test else "removed"),
         (r.edited, f"edited ({where})" if where else "edited"),
         (r.reweighted, f"with other weights only ({turned})"),
         (r.moved, "moved between train and validation"),

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,8 +21,10 @@ from ftspec.workflows.review.changes import (
     Source,
     Suite,
     Totals,
+    Turned,
 )
 from ftspec.workflows.review.gates import read_policy
+from tests.conftest import call_shell
 
 _GIT = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 _QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "CI": "true", "COLUMNS": "300"}
@@ -51,16 +51,9 @@ def plain(text: str) -> str:
 @pytest.mark.slow
 def test_the_session_is_what_happens(repository: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     page = (repository / "docs" / "review.md").read_text()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     here = tmp_path
     for command, printed in steps(page):
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=here,
-            env=os.environ | _GIT | _QUIET | {"PATH": path},
-            capture_output=True,
-            text=True,
-        )
+        done = call_shell(command, here, _GIT | _QUIET)
         assert not done.stderr, done.stderr
         if request.config.getoption("--rewrite"):
             page = page.replace(f"$ {command}\n{printed}", f"$ {command}\n{plain(done.stdout)}")
@@ -82,5 +75,20 @@ def test_every_gate_is_told(repository: Path) -> None:
 def test_every_field_of_a_plan_is_told(repository: Path) -> None:
     page = (repository / "docs" / "json.md").read_text()
     told = set(re.findall(r"[a-z_]+", page))
-    for shape in (Changes, Run, FieldGroup, Field, Data, Totals, Source, Rows, Sample, Suite, Known, Overlap, Gate):
+    for shape in (
+        Changes,
+        Run,
+        FieldGroup,
+        Field,
+        Data,
+        Totals,
+        Source,
+        Rows,
+        Sample,
+        Suite,
+        Known,
+        Overlap,
+        Gate,
+        Turned,
+    ):
         assert set(shape.__struct_fields__) <= told, shape.__name__

@@ -3,13 +3,13 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ftspec.spec.policy import Policy
+from tests.conftest import call_shell
 
 
 def page(repository: Path) -> str:
@@ -42,12 +42,11 @@ def test_the_commands_of_the_page_work_in_their_order(repository: Path, tmp_path
     blocks = re.findall(r"```console\n(.*?)```", page(repository), re.DOTALL)
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", "origin.git"], cwd=tmp_path, check=True)
     person = {f"GIT_{who}_{what}": "dana@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = os.environ | person | {"CI": "true", "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = person | {"CI": "true", "GIT_CONFIG_GLOBAL": os.devnull}
     here = tmp_path
     for block in blocks:
         for command, printed in commands(block):
-            done = subprocess.run(["bash", "-c", command], cwd=here, env=environment, capture_output=True, text=True)
+            done = call_shell(command, here, environment)
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
             for line in printed:
                 assert line in done.stdout.splitlines(), f"{command}\n{done.stdout}"
@@ -58,9 +57,8 @@ def test_the_commands_of_the_page_work_in_their_order(repository: Path, tmp_path
             if command.startswith("git init"):
                 subprocess.run(["git", "remote", "add", "origin", "../origin.git"], cwd=here, check=True)
             if command.startswith('git commit -m "Scores"'):
-                subprocess.run(["git", "push", "-q", "origin", "main"], cwd=here, env=environment, check=True)
-    last = subprocess.run(["ftspec", "plan"], cwd=here, env=environment, capture_output=True, text=True)
-    assert "0 to train, 2 reused" in last.stdout
+                subprocess.run(["git", "push", "-q", "origin", "main"], cwd=here, check=True)
+    assert "0 to train, 2 reused" in call_shell("ftspec plan", here, environment).stdout
 
 
 def test_the_policy_of_the_page_is_one_and_names_every_gate(repository: Path) -> None:

@@ -192,6 +192,10 @@ _GIT = {
 class Repo(Demo):
     """A project in a real git repository, changed branch by branch and reviewed in process."""
 
+    def ftspec(self, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line inside this process."""
+        return self.inside(*arguments, **environment)
+
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git and return what it wrote."""
         done = subprocess.run(["git", *arguments], cwd=self.root, env=os.environ | _GIT, capture_output=True)

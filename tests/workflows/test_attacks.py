@@ -12,6 +12,7 @@ import resource
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ DEMO = "experiments/demo.yaml"
 HOSTILE = "experiments/hostile.yaml"
 FTSPEC = Path(sys.executable).with_name("ftspec")
 CPU_SECONDS = 2.0
+REVIEW = ("diff", "main", "change", "--untrusted", "--json")
 
 VALID = """\
 defaults: [config, _self_]
@@ -84,15 +86,23 @@ class Victim:
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        outcome = Outcome(done.returncode, done.stdout.decode(), done.stderr.decode(), cpu)
+        return self.looked_at(Outcome(done.returncode, done.stdout.decode(), done.stderr.decode(), cpu))
+
+    def looked_at(self, outcome: Outcome) -> Outcome:
+        """Check that nothing happened."""
         assert self.canary.read_text() == "untouched"
         assert KEY not in outcome.out + outcome.err
         assert "Traceback" not in outcome.err
         return outcome
 
     def review(self, *arguments: str) -> Outcome:
-        """Review the hostile branch as CI does."""
-        return self.run("diff", "main", "change", "--untrusted", *arguments)
+        """Review the hostile branch as CI does, without a process of its own for what only starts the child."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
+        secrets = {"OPENAI_API_KEY": KEY, "CANARY_KEY": KEY, "CANARY_FILE": str(self.canary)}
+        done = self.repo.ftspec("diff", "main", "change", "--untrusted", *arguments, **secrets)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before[0].ru_utime - before[0].ru_stime
+        return self.looked_at(Outcome(done.returncode, done.stdout, done.stderr, cpu + time.process_time() - before[1]))
 
 
 @pytest.fixture
@@ -210,7 +220,9 @@ def test_what_harms_stock_hydra_is_refused(victim: Victim, stock: dict[str, str]
     attack = ON_HYDRA[name]
     assert re.search(attack.damage, stock[name]), "the attack no longer does its damage: look for its new form"
     victim.attack(attack.files)
-    found = victim.review("--json")
+    # What could happen to the process that reviews is looked at in one of its own.
+    apart = name in ("plugin_folder", "search_path_package", "environment", "target")
+    found = victim.run(*REVIEW) if apart else victim.review("--json")
     assert found.code == attack.exit, found.out + found.err
     assert found.codes == attack.codes
     # What composes imports Hydra twice, and one pattern may take a second; a loaded machine takes more for all of it.

@@ -15,6 +15,8 @@ from ftspec.spec.errors import DataError, UsageError
 from ftspec.workflows.review import changes as shapes
 from ftspec.workflows.review.changes import Changes, read_changes, to_json
 
+pytestmark = pytest.mark.usefixtures("composed_once")
+
 Edit = Callable[[Any], object]
 DEMO = "experiments/demo.yaml"
 BOTH = ("demo/epochs=1", "demo/epochs=2")

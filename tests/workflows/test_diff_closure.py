@@ -10,6 +10,8 @@ from ftspec.workflows.diff import _empty
 from ftspec.workflows.plan import draft_plan
 from ftspec.workflows.review.job import Job
 
+pytestmark = pytest.mark.usefixtures("composed_once")
+
 ROWS = "".join(json.dumps({"text": f"number {n}", "label": "odd" if n % 2 else "even"}) + "\n" for n in range(60))
 CHAT = """\
 dataset:

@@ -7,6 +7,8 @@ import pytest
 
 from ftspec.workflows.review.changes import Changes, Data, Turned
 
+pytestmark = pytest.mark.usefixtures("composed_once")
+
 DEMO = "experiments/demo.yaml"
 TURNS = "defaults: [config, _self_]\nmodel: tiny\ndataset:\n  sources: [{path: data/chat.jsonl}]\n"
 
@@ -99,6 +101,13 @@ def test_only_the_policy_changes_messages_and_tokens(talk: Any) -> None:
     assert found.old.learned_tokens > found.new.learned_tokens > 0
     assert found.old.tokens == found.new.tokens
     assert (found.old.policy, found.new.policy) == ("assistant", "last_assistant_message")
+
+
+def test_rows_that_leave_the_test_part_are_told(repo: Any) -> None:
+    repo.replace(DEMO, "test: 12", "test: 9")
+    rows = data_of(repo.review()).rows
+    assert rows is not None
+    assert (rows.added, rows.from_test, rows.removed, rows.to_test) == (3, 3, 0, 0)
 
 
 def test_spelling_a_row_otherwise_changes_nothing(talk: Any) -> None:

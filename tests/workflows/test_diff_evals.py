@@ -10,6 +10,8 @@ from ftspec.compose import Project
 from ftspec.runs.known import KnownResult, KnownResults
 from ftspec.workflows.plan import draft_plan
 
+pytestmark = pytest.mark.usefixtures("composed_once")
+
 DEMO = "experiments/demo.yaml"
 EXACT = "conf/evals/exact.yaml"
 OUTSIDE = """\

@@ -9,6 +9,8 @@ import pytest
 from ftspec.spec.errors import SpecError
 from ftspec.workflows.review.gates import read_policy
 
+pytestmark = pytest.mark.usefixtures("composed_once")
+
 DEMO = "experiments/demo.yaml"
 POLICY = ".ftspec/policy.yaml"
 Edit = Callable[[Any], object]

@@ -93,7 +93,8 @@ def brute(old: DataSide, new: DataSide) -> int:
         return ("before", min(range(len(of)), key=lambda n: of[n].line)) if of else ("", 0)
 
     def likeness(one: RowFact, other: RowFact) -> int:
-        return round(1000 * ratio(one.row.replace("|", "\n"), other.row.replace("|", "\n"), score_cutoff=50))
+        texts = (row.row.replace("|", " / ").casefold() for row in (one, other))
+        return round(1000 * ratio(*texts, score_cutoff=50))
 
     total = 0
     places = {neighbour(row, [pair[0] for pair in stayed]) for row in found.removed}
@@ -118,7 +119,7 @@ def test_equals_brute_force(folder: Path, sides: tuple[list[tuple[str, str]], li
     assert old.rows is not None
     plain, found = diff_rows(old.rows, new.rows or ()), compare(old, new)
     pairs = found.edited[len(plain.edited) :]
-    likeness = [ratio(a.row.replace("|", "\n"), b.row.replace("|", "\n")) for a, b in pairs]
+    likeness = [ratio(a.row.replace("|", " / "), b.row.replace("|", " / ")) for a, b in pairs]
     assert all(one >= 50 for one in likeness)
     assert sum(round(1000 * one) for one in likeness) == brute(old, new)
     assert len(found.removed) + len(pairs) == len(plain.removed)

@@ -133,7 +133,7 @@ def test_flips_are_counted_each_way_and_rows_without_a_target() -> None:
     old = facts([((KEYS[0], KEYS[0], "0011"), "train"), ((KEYS[2], KEYS[1], "0001"), "train")])
     new = facts([((KEYS[0], KEYS[0], "0101"), "train"), ((KEYS[2], KEYS[1], "0000"), "train")])
     none = RowTexts(DataSide("x", {"train": PART}, {}, "tiny", "assistant", None, tuple(new)))
-    found = counts(diff_rows(old, new), new, none, none)
+    found = counts(diff_rows(old, new), old, new, none, none)
     assert (found.reweighted, found.learned_more, found.learned_less, found.without_target) == (2, 1, 2, 1)
     # Who speaks is not known without texts: messages are numbered.
     assert found.turned == (

@@ -42,6 +42,8 @@ def alerts(changes: Changes) -> Iterator[str]:
         yield f"> **{words.plural(len(changes.broken), 'problem')} to mend first:**"
         for trouble in changes.broken[:10]:
             yield f"> - {code(trouble.experiment)} {code(trouble.place, 120)} {code(trouble.message, 300)}"
+        if len(changes.broken) > 10:
+            yield f"> - and {len(changes.broken) - 10:,} more: {code('ftspec validate')} names them"
         for experiment in [one for one in changes.experiments if one.touched][:10]:
             yield f"> - lines of {code(experiment.name)} that this change touches: {words.touched(experiment, code)}"
     for found in [overlap for overlap in changes.overlaps if overlap.introduced][:10]:
@@ -173,7 +175,7 @@ def _data_set(one: Data, most: int, texts: bool) -> Iterator[str]:
     if not one.samples:
         return
     if texts and any(sample.old is not None or sample.new is not None for sample in one.samples):
-        yield "\nLearned words of the first changed rows of each kind:\n"
+        yield "\nWords of the first changed rows of each kind: those learned, or those read where no other changed:\n"
         lines = []
         for sample in one.samples:
             lines.append(f"@ {sample.kind} {sample.where}")

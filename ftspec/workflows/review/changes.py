@@ -123,6 +123,7 @@ class Rows(Shape, frozen=True):
     other tools, other instructions or other messages (`edited_answer`), in this order of precedence; their sum is less
     where texts are not at hand. `edited_read` of `edited_answer` teach the same words: only what is read is another.
 
+    `from_test` of the added rows stood in the test part, `to_test` of the removed ones stand there now.
     `learned_more` and `learned_less` count messages that turn from weight 0 to 1 and from 1 to 0 in re-weighted rows;
     `turned` says which.
     """
@@ -141,6 +142,8 @@ class Rows(Shape, frozen=True):
     without_target: int
     edited_read: int = 0
     turned: tuple[Turned, ...] = ()
+    from_test: int = 0
+    to_test: int = 0
 
 
 class Sample(Shape, frozen=True):

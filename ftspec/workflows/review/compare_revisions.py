@@ -167,11 +167,15 @@ def _trouble(side: str, name: str, problem: Problem) -> shapes.Trouble:
 
 
 def _touched(job: Job, places: Places) -> Iterable[str]:
+    # What a file that cannot be read would name is not known: of other files only those that both sides name.
+    both = {path for path in places.changed if path in job.base.files and path in job.head.files}
+    own = {path for path in places.changed if path.startswith(("conf/", "experiments/"))}
+    paths = {path for path in both | own if job.base.files.get(path) != job.head.files.get(path)}
     old, new = (
-        {path: (Path(side.folder) / path).read_bytes() for path in places.changed if path in side.files}
+        {path: (Path(side.folder) / path).read_bytes() for path in paths if path in side.files}
         for side in (job.base, job.head)
     )
-    return touched(places, old, new)
+    return touched(old, new)
 
 
 def _experiments(

@@ -52,7 +52,7 @@ def _data_change(
         else:
             with RowTexts(old) as before, RowTexts(new) as after:
                 compared = pair_replaced(diff_rows(old.rows, new.rows), before, after)
-                rows = counts(compared, new.rows, before, after)
+                rows = counts(compared, old.rows, new.rows, before, after)
                 shown = tuple(samples(compared, before, after, texts=show_text))
     return shapes.Data(
         experiment=experiment,

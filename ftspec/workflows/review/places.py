@@ -105,12 +105,9 @@ def changed_files(old: Mapping[str, str | None], new: Mapping[str, str | None]) 
     return frozenset(path for path in {*old, *new} if old.get(path) != new.get(path))
 
 
-def touched(places: Places, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield `file:line` of what changed in the files of an experiment, a file alone where lines say nothing.
-
-    `old` and `new` hold the changed files of the two revisions.
-    """
-    for path in sorted(places.changed):
+def touched(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield `file:line` of what differs in some files of two revisions, a file alone where lines say nothing."""
+    for path in sorted({*old, *new}):
         if path not in new:
             yield f"{path} (removed)"
         elif path not in old:

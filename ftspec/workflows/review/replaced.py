@@ -46,7 +46,7 @@ def _by_text(old: RowTexts, new: RowTexts) -> Callable[[RowFact, RowFact], int]:
 
     @lru_cache(maxsize=4 * MOST)
     def text(of: RowTexts, row: RowFact) -> str:
-        return all_words(of.row(row))[:CHARACTERS]
+        return all_words(of.row(row))[:CHARACTERS].casefold()
 
     def alike(one: RowFact, other: RowFact) -> int:
         return round(1000 * ratio(text(old, one), text(new, other), score_cutoff=HALF))

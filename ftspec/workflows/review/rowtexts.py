@@ -113,8 +113,8 @@ def words(message: Any) -> str:
 def all_words(row: Any) -> str:
     """Return every text of a row but its instructions and tools, by which two rows are found alike."""
     if "messages" in row:
-        return "\n".join(words(message) for message in asked(row))
-    return "\n".join(_strings({key: value for key, value in row.items() if key != "tools"}))
+        return " / ".join(words(message) for message in asked(row))
+    return " / ".join(_strings({key: value for key, value in row.items() if key != "tools"}))
 
 
 def _strings(value: Any) -> list[str]:
