@@ -194,7 +194,7 @@ class Repo(Demo):
 
     def ftspec(self, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command line inside this process."""
-        return self.inside(*arguments, **environment)
+        return self.call(*arguments, **environment)
 
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git and return what it wrote."""
