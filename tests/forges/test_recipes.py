@@ -17,6 +17,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from ftspec.cli.main import cli, main
 from ftspec.workflows.recipes import KINDS, recipe
@@ -113,6 +114,32 @@ def test_a_workflow_has_the_shape_that_github_documents(name: str) -> None:
             assert set(step) <= {"name", "uses", "with", "run", "env", "if"}
             assert ("uses" in step) != ("run" in step)
     assert "pull_request_target" not in WORKFLOWS[name]
+
+
+def fits(name: str, text: str, folder: Path) -> bool:
+    """Whether a recipe fits the schema that check-jsonschema carries: GitLab's own, SchemaStore's of GitHub."""
+    checker = pytest.importorskip("check_jsonschema.cli")
+    schema = {"gitlab": "gitlab-ci", "action": "github-actions"}.get(name, "github-workflows")
+    (folder / "recipe.yml").write_text(text)
+    done = CliRunner().invoke(checker.main, ["--builtin-schema", f"vendor.{schema}", str(folder / "recipe.yml")])
+    return done.exit_code == 0
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_recipe_fits_the_schema_of_its_forge(name: str, tmp_path: Path) -> None:
+    assert fits(name, FILES[name], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "wrong"),
+    [
+        ("gitlab", "  script:", "  scripts:"),
+        ("action", "  using:", "  use:"),
+        ("forks/ftspec-plan.yml", "on:", "when:"),
+    ],
+)
+def test_a_recipe_that_is_wrong_does_not(name: str, key: str, wrong: str, tmp_path: Path) -> None:
+    assert not fits(name, FILES[name].replace(f"\n{key}", f"\n{wrong}"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["github/ftspec-plan.yml", "forks/ftspec-plan.yml", "forks/ftspec-comment.yml"])
