@@ -42,7 +42,10 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of single folders, named here since pytest reads options before it looks into folders."""
     parser.addoption("--rewrite", action="store_true", help="write golden files anew; read what changed")
-    parser.addoption("--soak", type=int, default=100, metavar="N", help="generated specs and rows of tests/soak")
+    parser.addoption("--soak", type=int, default=100, metavar="N", help="generated cases of tests/soak")
+    parser.addoption(
+        "--soak-case", type=int, action="append", default=[], metavar="NUMBER", help="only such a case of a soak"
+    )
 
 
 @pytest.fixture(scope="session")

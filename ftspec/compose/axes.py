@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.compose.overrides import written
 from ftspec.compose.session import MAX_OVERRIDE, Session
+from ftspec.compose.traps import MAX_INT
 
 _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 _LOGRANGE = re.compile(rf"\s*logrange\({_NUMBER},{_NUMBER},\s*(\d+)\s*(?:,\s*(?:digits\s*=\s*)?(\d+)\s*)?\)\s*")
@@ -58,7 +59,19 @@ def listed(items: Sequence[Any]) -> Values:
             raise AxisError("axis", str(error)) from error
         if len(text) > MAX_OVERRIDE:
             raise AxisError("limit", f"a value is longer than {MAX_OVERRIDE} characters", "put it in a file")
+        _check_exact(item)
     return Values(len(items), items)
+
+
+def _check_exact(value: Any) -> None:
+    """Raise AxisError for a number that canonical JSON (RFC 8785) cannot hold, as a point's digest must."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        _check_exact(item)
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise AxisError("axis", "holds a number that is too large to be written exactly", "make it a text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise AxisError("axis", f"holds {value}, which is no number", "leave it out")
 
 
 def of_text(session: Session, key: str, text: str) -> Values | None:
@@ -120,6 +133,7 @@ def _ranged(value: Any) -> Values:
             bound = int(bound) if bound == bound.to_integral_value() and "." not in str(bound) else float(bound)
         if isinstance(bound, float) and not math.isfinite(bound):
             raise AxisError("axis", "a range needs finite bounds")
+        _check_exact(bound)
         bounds.append(bound)
     start, stop, step = bounds
     if step == 0:

@@ -171,3 +171,20 @@ def test_a_sweep_too_large_by_itself_is_told_in_its_file(make_project) -> None:
 def test_a_day_is_asked_for_by_an_example(make_project) -> None:
     (said,) = messages(make_project("keep_until: tomorrow\n"))
     assert said.partition(": ")[2] == "keep_until: must be a day, such as 2027-06-30 (got 'tomorrow') [invalid_value]"
+
+
+UNION = "sweep: {grid: {seed: [AXIS, 1]}, union: [{grid: {seed: [2]}}], random: 2}\n"
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 30, ".inf", ".nan", "[1, [.inf]]", "{a: 1" + "0" * 30 + "}"])
+def test_numbers_that_json_cannot_hold_are_no_axis(make_project, value: str) -> None:
+    found = messages(make_project(UNION.replace("AXIS", value)))
+    assert any("seed" in said and said.startswith("experiments/x.yaml:5:") for said in found), found
+    found = messages(make_project(UNION.replace("AXIS", "3")), f"seed={value.lstrip('.').replace(': ', ':')},4")
+    assert all(said.startswith("command line: seed: ") for said in found), found
+
+
+def test_a_range_of_numbers_that_json_cannot_hold(make_project) -> None:
+    big = 10**30
+    (said,) = messages(make_project(UNION.replace("AXIS", "3")), f"seed=range({big},{big + 2})")
+    assert said == "command line: seed: holds a number that is too large to be written exactly; make it a text [axis]"

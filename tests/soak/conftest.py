@@ -6,7 +6,7 @@ import signal
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,18 @@ SHARES = {"rows": 40, "sources": 20, "specs": 25, "yaml": 12, "several": 3}  # o
 class Soak:
     """Counts cases by their outcome; `number` finds a failing one again."""
 
-    def __init__(self, name: str, cases: int) -> None:
+    def __init__(self, name: str, cases: Sequence[int]) -> None:
         self.name, self.cases = name, cases
         self.codes: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.valid = 0
         self.done = 0
+        self._number = 0
 
     def rounds(self) -> Iterator[tuple[int, random.Random]]:
         """Yield each case's number and its own source of chance."""
-        for number in range(self.cases):
+        for number in self.cases:
+            self._number = number
             self.done += 1
             yield number, random.Random(f"{SEED}/{self.name}/{number}")
 
@@ -49,7 +51,7 @@ class Soak:
             raise
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            self.wrong.append(f"{self.done - 1}: {type(error).__name__}: {error} ({where.name})\n{shown}")
+            self.wrong.append(f"{self._number}: {type(error).__name__}: {error} ({where.name})\n{shown}")
 
     def refused(self, problems: tuple[Problem, ...], root: Path, shown: str) -> None:
         """Check that a refusal is coded, placed, and speaks of the user's files alone."""
@@ -103,9 +105,11 @@ def _limited() -> Iterator[None]:
 
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Any:
-    """Make a soak: its share of the `--soak N` cases."""
+    """Make a soak: its share of the `--soak N` cases, or the cases of `--soak-case NUMBER`."""
+    one: list[int] = request.config.getoption("--soak-case")
+    all_of_them: int = request.config.getoption("--soak")
 
     def make(name: str) -> Soak:
-        return Soak(name, max(1, request.config.getoption("--soak") * SHARES[name] // sum(SHARES.values())))
+        return Soak(name, one or range(max(1, all_of_them * SHARES[name] // sum(SHARES.values()))))
 
     return make
