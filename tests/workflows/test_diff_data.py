@@ -118,6 +118,16 @@ def test_spelling_a_row_otherwise_changes_nothing(talk: Any) -> None:
     assert changes.untouched == 0
 
 
+def test_data_outside_git_is_no_mistake_beside_one_of_the_file(talk: Any) -> None:
+    talk.write({".gitignore": "/runs/\n/data/chat.jsonl\n"})
+    talk.git("rm", "-q", "--cached", "data/chat.jsonl")
+    base = talk.commit()
+    path = talk.root / "experiments/talk.yaml"
+    path.write_text(path.read_text() + "repeats: 0\n")
+    found = talk.review(base, talk.commit())
+    assert [t.code for t in found.troubles if t.side == "head" and t.severity == "error"] == ["invalid_value"]
+
+
 OUTSIDE = {
     "rows": lambda: [chat(n, "better" if n == 7 else "fine") for n in range(3, 62)],
     "weights": lambda: [chat(n, weight=0 if n < 5 else None) for n in range(60)],

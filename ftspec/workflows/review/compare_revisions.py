@@ -122,7 +122,9 @@ def _compose(job: Job, which: str) -> _Composed:
         except FtspecError as error:
             if which == "head" and error.exit_code == 66:
                 raise
-            composed.troubles += [_trouble(which, name, problem) for problem in error.problems]
+            # Beside a mistake a file that may lie outside git is none: with the lock it would be read from there.
+            own = [problem for problem in error.problems if not _lies_outside(problem)] or error.problems
+            composed.troubles += [_trouble(which, name, problem) for problem in own]
     return composed
 
 
