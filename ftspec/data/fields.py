@@ -28,7 +28,7 @@ class Fields:
         made: dict[str, str] = {}
         problems = []
         for field, pattern in patterns.items():
-            path = f"dataset.extract.{field}"
+            path = _at("extract", field)
             try:
                 compiled = regex.compile(pattern)
             except regex.error as error:
@@ -90,7 +90,7 @@ class Fields:
 
     def _source_of(self, place: template.Place, row: Mapping[str, Any], file: str, line: int) -> Any:
         """Return the value to extract from, or None after taking down that there is none."""
-        where = f"dataset.extract.{place.path}"
+        where = _at("extract", place.path)
         try:
             value = row[place.path] if place.path in row else place.find(row)
         except template.MissingFieldError:
@@ -107,12 +107,17 @@ class Fields:
             if field not in self._met and (row := self._absent.get(field)) is not None:
                 meant = nearest(template.Place(field, (field,)), row)
                 fix = f"did you mean {meant}?" if meant else f"there are: {', '.join(map(str, list(row)[:8]))}"
-                found.append(Problem("replace", f"no row has a field {field!r}", f"dataset.replace.{field}", fix=fix))
+                found.append(Problem("replace", f"no row has a field {field!r}", _at("replace", field), fix=fix))
                 continue
             for value in table:
                 if value not in self._seen[field]:
-                    path = f"dataset.replace.{field}"
+                    path = _at("replace", field)
                     near = difflib.get_close_matches(value, sorted(self._seen[field]), n=1)
                     fix = f"did you mean {near[0]}?" if near else ""
                     found.append(Problem("replace", f"no row has {value!r} in {field}", path, fix=fix))
         return found
+
+
+def _at(key: str, field: str) -> str:
+    """Return the path of a field in the spec; a name with dots of its own stands in brackets."""
+    return f"dataset.{key}[{field}]" if "." in field else f"dataset.{key}.{field}"

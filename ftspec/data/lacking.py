@@ -27,10 +27,10 @@ class _Lack:
     rows: int = 0
     last: int = 0
 
-    def add(self, line: int) -> None:
-        """Count a row, however often its template names the field."""
-        self.rows += line != self.last
-        self.last = line
+    def add(self, number: int) -> None:
+        """Count a row by its number in the file, once, however often its template names the field."""
+        self.rows += number != self.last
+        self.last = number
 
 
 class Lacking:
@@ -48,11 +48,12 @@ class Lacking:
         if lack is None:
             near = nearest(place, row)
             lack = found[file] = _Lack(line, what_is_there(place, row), f"did you mean {near}?" if near else "")
-        lack.add(line)
+        lack.add(self.rows[file])
 
     def null(self, where: str, place: template.Place, file: str, line: int) -> None:
         """Take down a row whose field is null."""
-        self._null.setdefault((where, place.path), {}).setdefault(file, _Lack(line, "", "")).add(line)
+        found = self._null.setdefault((where, place.path), {})
+        found.setdefault(file, _Lack(line, "", "")).add(self.rows[file])
 
     def problems(self) -> list[Problem]:
         """Return what is missing and what is null, once all rows were seen."""

@@ -31,7 +31,7 @@ def faults(project: Project, remains: Remains) -> FtspecError:
     found: dict[Problem, None] = {}
     looking = _Looking(project, None if keys else project.cache)
     for part in remains.parts:
-        lint = {} if part.touched("lint") else part.point.experiment.lint
+        lint = part.point.experiment.lint
         for problem in (*unknown_lints(lint), *relevel(looking.at(part), lint)):
             # A level that cannot be read may have lowered a lint.
             if problem.severity == "error" and not (part.touched("lint") and problem.code in LINTS):

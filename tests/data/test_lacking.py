@@ -44,6 +44,13 @@ def test_a_file_without_the_field_is_told_beside_one_that_has_it(project: Any) -
     ]
 
 
+def test_rows_are_counted_where_all_stand_in_one_line(project: Any) -> None:
+    project.raw(b'[{"question": "q", "answer": "a"}, {"answer": "a"}, {"answer": "a"}]', "data/all.json")
+    sources = [{"path": "data/all.json"}]
+    assert "no field question in 2 of 3 rows" in told(project, "{{ question }} {{ question }}", sources=sources)[0]
+    assert "no row has a field qestion" in told(project, "{{ qestion }}", sources=sources)[0]
+
+
 def test_a_missing_field_hides_no_other_mistake(project: Any) -> None:
     project.raw(b'{"question": "q", "answer": "a"}\n{"question": \n{"question": "q", "answer": 1e400}\n')
     said = told(project, "{{ qestion }}", split={"by": "custmer"})
@@ -68,8 +75,8 @@ def test_fields_to_extract_from_are_paths_too(project: Any) -> None:
     project.rows([{"question": "q", "meta": {"answer": "x #1"}}] * 3)
     pattern = r"(?P<answer>\d)"
     assert told(project, "{{ question }}", extract={"meta.anser": pattern}) == [
-        "dataset.extract.meta.anser: no row has a field meta.anser (data/rows.jsonl:1: meta has: answer); did you mean "
-        "meta.answer? [missing_field]"
+        "dataset.extract[meta.anser]: no row has a field meta.anser (data/rows.jsonl:1: meta has: answer); did you "
+        "mean meta.answer? [missing_field]"
     ]
     done = project.prepare(
         {"messages": [{"role": "user", "content": "{{ question }}"}, ANSWER], "extract": {"meta.answer": pattern}}
