@@ -93,7 +93,10 @@ def cookbook(path: Path) -> dict[str, Any]:
 
 
 def ours(path: Path, cache: Path, weights: dict[str, Any], *, again: bool = False) -> dict[str, Any]:
-    """Prepare the file: checked, keyed, counted, split, masked, written, with digests and lint."""
+    """Prepare the file: checked, keyed, counted, split, masked, written, with digests, in a process as the command's."""
+    from ftspec.cli.main import settle
+
+    settle()
     from ftspec.data import RowRules, SplintrCounter, prepare
     from ftspec.spec.dataset import Dataset, Weights
 

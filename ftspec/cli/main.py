@@ -168,14 +168,19 @@ def _usage_hint(error: click.ClickException) -> str:
     return see
 
 
-def script() -> None:
-    """Entry point that ends the process with the exit code."""
+def settle() -> None:
+    """Set what holds for the whole process of a command."""
     # Importing and composing make many objects that live to the end: looking through them again and again for garbage
     # costs a tenth of a short command. 200,000 new objects between two looks keep long commands just as small.
     gc.set_threshold(200_000, 20, 20)
     # Nothing may change what a spec means: pydantic looks for no plugins, which also saves reading every package's
     # entry points.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def script() -> None:
+    """Entry point that ends the process with the exit code."""
+    settle()
     stopping = Stopping()
     stopping.listen()
     code = main()
