@@ -93,7 +93,7 @@ def cookbook(path: Path) -> dict[str, Any]:
 
 
 def ours(path: Path, cache: Path, weights: dict[str, Any], *, again: bool = False) -> dict[str, Any]:
-    """Prepare the file: checked, keyed, counted, split, masked, written, with digests, in a process as the command's."""
+    """Prepare the file in a process set as the command's: checked, keyed, counted, split, masked, written, digests."""
     from ftspec.cli.main import settle
 
     settle()
