@@ -3,7 +3,8 @@
     python bench/p2_data.py [--megabytes 200] [--pool django|stdlib] [--smoke]
 
 Each arm runs in a process of its own and reports CPU seconds and peak memory; the ratios of one run are the figures.
-All may read and write bytecode, as installed packages do, in a folder of their own that a small run has filled before.
+`counter` is our tokenizer alone, the floor of a cold pass. All may read and write bytecode, as installed packages do,
+in a folder of their own that a small run has filled before.
 The file is generated (`chat_file.py`; `pip install Django==5.2.19` for the real one) and its sha256 is checked.
 The cookbook arm needs tiktoken and the vocabulary files described in docs/figures.md; without them it is left out.
 """
@@ -115,8 +116,28 @@ def ours(path: Path, cache: Path, weights: dict[str, Any], *, again: bool = Fals
     return {"rows": sum(p.rows for p in done.parts.values()), "tokens": train.tokens, "learned": train.learned_tokens}
 
 
+def counter_alone(path: Path) -> dict[str, Any]:
+    """Count every text once and nothing else; the seconds are those of the tokenizer: no data path can cost less."""
+    from ftspec.data import SplintrCounter
+
+    counter, seconds, tokens = SplintrCounter("o200k_base"), 0.0, 0
+    with path.open("rb") as lines:
+        while rows := list(itertools.islice(lines, 1000)):
+            texts = [text for row in rows for message in json.loads(row)["messages"] for text in texts_of(message)]
+            began = time.process_time()
+            tokens += sum(counter.count(texts))
+            seconds += time.process_time() - began
+    return {"cpu": seconds, "tokens": tokens}
+
+
+def texts_of(message: dict[str, Any]) -> list[str]:
+    calls = [call["function"] for call in message.get("tool_calls") or ()]
+    return [message.get("content") or "", *(text for call in calls for text in (call["name"], call["arguments"]))]
+
+
 ARMS = {
     "cookbook": lambda path, cache: cookbook(path),
+    "counter": lambda path, cache: counter_alone(path),
     "cold": lambda path, cache: ours(path, cache, {}),
     "weights": lambda path, cache: ours(path, cache, {"train_on": "last_assistant_message"}),
     "rules": lambda path, cache: ours(
@@ -180,7 +201,7 @@ def report(path: Path, cache: Path, sha256: str, *, smoke: bool) -> int:
     print(f"{path.stat().st_size / 1e6:.0f} MB, sha256 {sha256}")
     arms = ["cookbook"] if (VOCABULARY / "o200k_base.tiktoken.xz").exists() else []
     warm_up(path, arms)
-    found = {arm: measure(arm, path, cache) for arm in [*arms, "cold", "weights", "rules", "again"]}
+    found = {arm: measure(arm, path, cache) for arm in [*arms, "counter", "cold", "weights", "rules", "again"]}
     base = found.get("cookbook", {}).get("cpu")
     for arm, values in found.items():
         ratio = f"{values['cpu'] / base:6.3f}" if base else "     -"
