@@ -150,8 +150,7 @@ class Names:
 
     def is_experiment(self, text: str) -> bool:
         """Tell whether a text names an experiment that planned or made something."""
-        plain = text and not text.startswith(".") and "/" not in text
-        return bool(plain) and (text in self._planned.labels or (self._runs / text).is_dir())
+        return text in self._planned.labels or text in _listed(self._runs)
 
     def one(self, text: str) -> NamedRun:
         """Return the run that is meant; an experiment's name means its only run. Raises UsageError."""

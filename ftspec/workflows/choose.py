@@ -1,13 +1,15 @@
 """Find the run of an experiment that a person means by any of its names: a point of its sweep, or a run of its plan."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ftspec.compose import Composed, Point, Project
 from ftspec.runs.names import read_names
 from ftspec.spec.digests import short
 from ftspec.spec.errors import UsageError
-from ftspec.workflows.plan import Plan, PlannedRun
+
+if TYPE_CHECKING:
+    from ftspec.workflows.plan import Plan, PlannedRun
 
 T = TypeVar("T")
 
@@ -21,7 +23,7 @@ def point_of(project: Project, composed: Composed, text: str) -> Point:
     return points[text] if text in points else _meant(project, composed.name, text, points, {})
 
 
-def run_of(plan: Plan, text: str) -> PlannedRun:
+def run_of(plan: "Plan", text: str) -> "PlannedRun":
     """Return the run of a plan that is meant, by label or any other name. Raises UsageError with the nearest labels."""
     runs = {run.label: run for run in plan.runs}
     trains = {short(run.train_digest): run.label for run in plan.runs}

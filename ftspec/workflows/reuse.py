@@ -12,10 +12,10 @@ def check_reused(plan: Plan) -> None:
     """Look at every attempt and every score that a plan reuses. Raises StaleError that names each altered file."""
     folders = [folder for run in plan.runs for folder in _of_run(run)]
     folders += [baselines.folder for baselines in plan.baselines if baselines.done]
-    refuse_altered(dict.fromkeys(folders), plan.project.root)
+    refuse_changed(dict.fromkeys(folders), plan.project.root)
 
 
-def refuse_altered(folders: Iterable[Path], root: Path) -> None:
+def refuse_changed(folders: Iterable[Path], root: Path) -> None:
     """Look at some sealed folders, told relative to `root`. Raises StaleError."""
     problems = []
     for folder in folders:

@@ -10,7 +10,7 @@ from ftspec.evals.responses import read_responses
 from ftspec.evals.scores import Scores, read_scores
 from ftspec.runs.seal import is_sealed
 from ftspec.workflows.plan import Plan, PlannedRun, PlannedSuite
-from ftspec.workflows.reuse import refuse_altered
+from ftspec.workflows.reuse import refuse_changed
 
 
 @dataclass(frozen=True)
@@ -72,5 +72,5 @@ def scored_run(run: PlannedRun) -> dict[str, ScoredSuite]:
 def _read(suite: PlannedSuite, folder: Path, root: Path) -> ScoredSuite | None:
     if not is_sealed(folder):
         return None
-    refuse_altered([folder], root)
+    refuse_changed([folder], root)
     return ScoredSuite(suite, folder, read_scores(folder / "scores.json"), read_grades(folder / "grades.jsonl"))

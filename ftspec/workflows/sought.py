@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftspec.compose import Project
+from ftspec.evals.defaults import BASE, RUN
 from ftspec.evals.grade import read_grades
 from ftspec.evals.scores import Scores, read_scores
 from ftspec.runs.directory import RunDirectory
 from ftspec.runs.names import NamedRun, other_name, read_names, several
 from ftspec.runs.planned import Name
+from ftspec.runs.seal import is_sealed
+from ftspec.spec.digests import short
 from ftspec.spec.errors import FtspecError, UsageError
 from ftspec.workflows.plan import Plan, PlannedSuite, make_plan
 from ftspec.workflows.results import collect
-from ftspec.workflows.reuse import refuse_altered
+from ftspec.workflows.reuse import refuse_changed
 from ftspec.workflows.scored import ScoredSuite, scored_baselines
 from ftspec.workflows.stored import stored_suite
 
@@ -50,10 +53,12 @@ class Sought:
         runs = [self._run(text) for text in texts]
         homes = [text.rpartition("/")[0] for text in texts]
         homes += [name.experiment for run in runs if run is not None for name in run.names]
-        return [
-            self._of_run(run, self._name_of(run, text)) if run is not None else self._without_training(text, homes)
+        made = [
+            self._of_run(run, self._name_of(run, text)) if run is not None else None
             for text, run in zip(texts, runs, strict=True)
         ]
+        others = [one for side in made if side is not None for one, _ in side.scored]
+        return [side or self._without_training(text, homes, others) for text, side in zip(texts, made, strict=True)]
 
     def _plan(self, name: str) -> Plan:
         """Plan an experiment; from then on its runs are called as it stands, not as its lock says."""
@@ -99,36 +104,43 @@ class Sought:
             raise _no_scores(name.label, name.experiment)
         suites = {s.eval_digest: s for plan in self._planned(one.experiment for one in run.names) for s in plan.suites}
         found = []
+        gone: list[str] = []
         folders = directory.sealed_evals(attempt)
-        refuse_altered(folders, self._project.root)
+        refuse_changed(folders, self._project.root)
         for folder in folders:
             scores = read_scores(folder / "scores.json")
             suite = suites.get(scores.eval) or self._stored(directory, scores, folder)
+            if suite is None:
+                gone.append(scores.suite)
+                continue
             one = ScoredSuite(suite, folder, scores, read_grades(folder / "grades.jsonl"))
             if one.tuned is not None:
                 found.append((one, one.tuned))
+        if gone and not found:
+            said = f"{', '.join(gone)}: no experiment asks it now as it was then, and its items are not in the store"
+            raise UsageError("items_gone", said, file=str(directory.path), fix="ftspec verify says what is missing")
         if not found:
             raise _no_scores(name.label, name.experiment)
         found.sort(key=lambda pair: pair[0].scores.eval not in suites)  # what is asked today goes first
         return Side(name.label, tuple(found), other_name(directory, name.experiment, name.label))
 
-    def _stored(self, run: RunDirectory, scores: Scores, folder: Path) -> PlannedSuite:
+    def _stored(self, run: RunDirectory, scores: Scores, folder: Path) -> PlannedSuite | None:
         suite = stored_suite(run, folder, scores, self._project.store)
         if suite is None:
-            said = f"{scores.suite}: no experiment asks this suite now, and its items are not in the store"
-            raise UsageError("items_gone", said, file=str(folder), fix="ftspec verify says what is missing")
+            return None
         base = run.facts["base"]
         return PlannedSuite(scores.suite, suite, scores.eval, str(base.get("requested")), str(base.get("model")))
 
-    def _without_training(self, text: str, homes: Iterable[str]) -> Side:
+    def _without_training(self, text: str, homes: Sequence[str], others: Sequence[ScoredSuite]) -> Side:
         """Find an arm or a winner, in the other side's experiments before any other."""
         experiment, _, rest = text.rpartition("/")
         there = self._project.experiment_names()
-        if experiment in there:
-            wanted, places = rest, [experiment]
+        if experiment in there or self._names.is_experiment(experiment):
+            wanted, places, homes = rest, [experiment], [experiment]
         else:
             wanted = text
             places = [name for name in dict.fromkeys([*homes, *self._experiments]) if name in self._experiments]
+        kept = [(one, wanted) for one in self._kept(wanted, homes, others)]
         arms: list[str] = []
         for name in places:
             if name not in there:
@@ -139,13 +151,36 @@ class Sought:
             mine = [arm for baselines in plan.baselines for arm in baselines.arms]
             if wanted in mine:
                 found = [(one, wanted) for one in scored_baselines(plan).values() if wanted in one.scores.arms]
-                if not found:
+                if not found and not kept:
                     raise _no_scores(wanted, name)
-                return Side(wanted, tuple(found))
+                return Side(wanted, (*found, *kept))
             if any(run.label == wanted for run in plan.runs):
                 raise _no_scores(wanted, name)
             arms += mine
+        if kept:
+            return Side(wanted, tuple(kept))
         raise self._names.unknown(text, [*dict.fromkeys(arms), WINNER], code="unknown_arm")
+
+    def _kept(self, arm: str, homes: Iterable[str], others: Iterable[ScoredSuite]) -> Iterator[ScoredSuite]:
+        """Yield an arm's scores on the very suites of the other side, whether an experiment plans them or not."""
+        for one in others:
+            asked = one.suite.suite.arms.get(arm)
+            for home in dict.fromkeys(homes) if asked is not None and asked.model != RUN else ():
+                place = self._project.runs / home / "baselines"
+                for folder in sorted(place.glob(f"{one.suite.name}.{short(one.suite.eval_digest)}*")):
+                    found = self._arm_in(folder, arm, one, base=asked is not None and asked.model == BASE)
+                    if found is not None:
+                        yield found
+
+    def _arm_in(self, folder: Path, arm: str, one: ScoredSuite, *, base: bool) -> ScoredSuite | None:
+        if not is_sealed(folder):
+            return None
+        refuse_changed([folder], self._project.root)
+        scores = read_scores(folder / "scores.json")
+        result = scores.arms.get(arm)
+        if scores.eval != one.suite.eval_digest or result is None or (base and result.model != one.suite.served_model):
+            return None
+        return ScoredSuite(one.suite, folder, scores, read_grades(folder / "grades.jsonl"))
 
     def _winner(self, plan: Plan) -> Side:
         results = collect(plan)

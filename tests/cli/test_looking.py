@@ -189,6 +189,8 @@ def test_a_run_that_is_planned_no_more_is_compared_by_its_own_evidence(shared: t
         spec.unlink()
         (project / "experiments" / "one.yaml").rename(project / "experiments" / "one.off")
         runs = [row["folder"] for row in as_json("ls", "quickstart", cwd=project)["runs"]]
+        for base in ("base", "quickstart/base"):
+            assert as_json("compare", base, runs[0], cwd=project)["suites"][0]["verdict"] == "better"
         found = as_json("compare", *runs, cwd=project)["suites"][0]
         assert found["verdict"] not in ("not comparable", "invalid")
         assert len(found["flips"]) == len(found["fixed"]) + len(found["broke"])
