@@ -40,7 +40,7 @@ def check_folder(folder: Path, sha256: Hash = sha256_file) -> Checked:
     return Checked(folder, "changed" if kinds & {"changed", "broken"} else "missing", found)
 
 
-def quick_faults(folder: Path) -> list[Broken]:
+def quick_faults(folder: Path, sha256: Hash = sha256_file) -> list[Broken]:
     """Return the files of a sealed folder that were changed, as far as that can be seen at once; none where it is open.
 
     Files of up to 1 MiB are hashed, larger ones only if they were written after the seal. What is missing is no change;
@@ -54,12 +54,12 @@ def quick_faults(folder: Path) -> list[Broken]:
     except (DataError, UnicodeDecodeError):
         return [Broken(SEAL, "broken")]
     found = []
-    for name, sha256 in expected.items():
+    for name, sealed in expected.items():
         path = folder / name
         with suppress(FileNotFoundError):
             state = path.stat()
             looked = state.st_size <= QUICK_BYTES or state.st_mtime_ns > written
-            if looked and sha256_file(path) != sha256:
+            if looked and sha256(path) != sealed:
                 found.append(Broken(name, "changed"))
     return found
 

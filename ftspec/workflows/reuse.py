@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ftspec.runs.integrity import quick_faults
 from ftspec.spec.errors import Problem, StaleError
+from ftspec.storage import Hashing
 from ftspec.workflows.plan import Plan, PlannedRun
 
 
@@ -18,8 +19,9 @@ def check_reused(plan: Plan) -> None:
 def refuse_changed(folders: Iterable[Path], root: Path) -> None:
     """Look at some sealed folders, told relative to `root`. Raises StaleError."""
     problems = []
+    hashing = Hashing()  # runs share their data
     for folder in folders:
-        if faults := quick_faults(folder):
+        if faults := quick_faults(folder, hashing.sha256):
             made = folder.parents[1] if folder.parent.name == "attempts" else folder
             said = "changed after it was sealed, and is not reused: " + ", ".join(fault.file for fault in faults)
             fix = (
