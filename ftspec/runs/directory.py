@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from ftspec.storage import BlobStore, FileLock, read_json, write_atomic
 from ftspec.storage.files import sync_folder
 
 SCHEMA = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 SEALED_WITH_ATTEMPT = ("config.yaml", "run.json", ".hydra/config.yaml", ".hydra/overrides.yaml")
 
 
@@ -241,12 +243,38 @@ def create_run(runs: Path, blobs: BlobStore, new: NewRun) -> RunDirectory:
 
 
 def named_blobs(facts: Mapping[str, Any], model: Mapping[str, Any] | None = None) -> set[str]:
-    """Return the hex sha256 of every blob that a run.json, and an attempt's model.json, name."""
-    found = {file["sha256"] for key in ("configs", "items") for file in facts.get(key) or ()}
-    found |= {part["sha256"] for part in (facts.get("data") or {}).values()}
-    if patch := (facts.get("git") or {}).get("patch"):
-        found.add(patch)
-    return found | set(((model or {}).get("artifacts") or {}).values())
+    """Return the hex sha256 of every blob that a run.json, and an attempt's model.json, name.
+
+    Raises DataError `broken_file` where these are not as `run` writes them: they may come from a stranger.
+    """
+    try:
+        found = {part["sha256"] for part in (facts.get("data") or {}).values()} | only_stored(facts).keys()
+        found |= set(((model or {}).get("artifacts") or {}).values())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError("broken_file", f"it names blobs otherwise than `run` does: {error!r}") from error
+    return {_hex(sha256) for sha256 in found}
+
+
+def only_stored(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hex sha256 of what a run.json names and only the blob store holds, with a name for each.
+
+    These are configuration, items of suites, held-out rows and the patch. Raises DataError `broken_file`.
+    """
+    try:
+        found = {file["sha256"]: str(file["path"]) for key in ("configs", "items") for file in facts.get(key) or ()}
+        if test := (facts.get("data") or {}).get("test"):
+            found[test["sha256"]] = "test.jsonl"
+        if patch := (facts.get("git") or {}).get("patch"):
+            found[patch] = "the uncommitted changes"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError("broken_file", f"it names blobs otherwise than `run` does: {error!r}") from error
+    return {_hex(sha256): name for sha256, name in found.items()}
+
+
+def _hex(sha256: Any) -> str:
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise DataError("broken_file", f"{sha256!r} is no sha256 of a blob")
+    return sha256
 
 
 def scored_blobs(folder: Path) -> set[str]:
@@ -255,7 +283,7 @@ def scored_blobs(folder: Path) -> set[str]:
         named = read_json(folder / "scores.json").get("items_file")
     except (OSError, DataError, AttributeError):
         return set()
-    return {named} if isinstance(named, str) else set()
+    return {named} if isinstance(named, str) and _SHA256.fullmatch(named) else set()
 
 
 def training_lock(store: Path, train: str) -> FileLock:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ftspec.runs.directory import RunDirectory, scored_blobs
+from ftspec.runs.directory import RunDirectory, only_stored, scored_blobs
 from ftspec.runs.seal import SEAL, Broken, broken, is_sealed, sealed_files
 from ftspec.spec.digests import data_digest, short
 from ftspec.spec.errors import DataError
@@ -114,17 +114,13 @@ def _check_data(run: RunDirectory, facts: Mapping[str, Any], sha256: Hash) -> It
 
 
 def _check_stored(run: RunDirectory, facts: Mapping[str, Any], sha256: Hash) -> Iterator[Checked]:
-    """What run.json names and only the blob store holds: configuration, items of suites, held-out rows, the patch.
-
-    A run directory that was taken away from its store says nothing about it.
-    """
-    blobs = _store(run.path.parent.parent)
-    wanted = {file["sha256"]: file["path"] for key in ("configs", "items") for file in facts.get(key) or ()}
-    if test := (facts.get("data") or {}).get("test"):
-        wanted[test["sha256"]] = "test.jsonl"
-    if patch := (facts.get("git") or {}).get("patch"):
-        wanted[patch] = "the uncommitted changes"
-    if faults := _broken_blobs(blobs, wanted, sha256):
+    """What only the blob store holds. A run directory that was taken away from its store says nothing about it."""
+    try:
+        wanted = only_stored(facts)
+    except DataError:
+        yield Checked(run.path, "changed", (Broken("run.json", "broken"),))
+        return
+    if faults := _broken_blobs(_store(run.path.parent.parent), wanted, sha256):
         yield Checked(run.path, _state_of(faults), faults)
 
 

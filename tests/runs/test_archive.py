@@ -1,6 +1,7 @@
 """Packing and unpacking: equal bytes for equal runs, nothing but verified runs let in, hostile files refused."""
 
 import io
+import json
 import os
 import random
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from ftspec.runs.archive import Limits
 from ftspec.runs.directory import find_run, run_directories
 from ftspec.runs.integrity import check_baselines, check_run
-from ftspec.runs.seal import seal_digest
+from ftspec.runs.seal import seal, seal_digest
 from ftspec.spec.errors import DataError, FtspecError, StaleError, UnsafeError, UsageError
 from ftspec.workflows.moving import pack, unpack
 
@@ -183,6 +184,32 @@ def test_hostile_members_are_refused_before_anything_is_written(tmp_path: Path, 
         unpack(path, tmp_path / "runs")
     assert not [p for p in (tmp_path / "runs").rglob("*") if p.is_file()]
     assert left_over(tmp_path / "runs") == []
+
+
+ODD_FACTS: dict[str, Any] = {
+    "a number": {"configs": 3},
+    "no names": {"items": [{"sha256": "a" * 64}]},
+    "a path": {"items": [{"sha256": "../" + "/etc/passwd", "path": "x"}]},
+    "a list of parts": {"data": ["x"]},
+    "a word for git": {"git": "x"},
+    "an odd patch": {"git": {"patch": ["x"]}},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_FACTS)
+def test_a_stranger_who_seals_an_odd_run_json_is_refused(make_runs: Make, tmp_path: Path, odd: str) -> None:
+    """The seal holds, the names of blobs do not: told by verify, and not packed."""
+    runs = make_runs(count=1)
+    run = next(run_directories(runs))
+    facts = json.loads((run.path / "run.json").read_text()) | ODD_FACTS[odd]
+    (run.path / "run.json").unlink()
+    (run.path / "run.json").write_text(json.dumps(facts))
+    seal(run.attempts()[0].path, run.sealed_outside())
+    (checked, *_) = check_run(run)
+    assert (checked.state, [str(fault) for fault in checked.faults]) == ("changed", ["run.json: broken"])
+    with pytest.raises(FtspecError, match="blob"):
+        pack(runs, ["seed=1"], tmp_path / "a.tar")
+    assert not (tmp_path / "a.tar").exists()
 
 
 def test_twice_too_large_too_many(tmp_path: Path) -> None:
