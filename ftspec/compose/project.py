@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from ftspec.spec.errors import FtspecError, UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+LONGEST = 250
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,13 @@ class Project:
                 f"{text} does not lie in {self.experiments}",
                 fix="change to the project of that experiment, or move its file",
             )
-        if name and (self.experiments / f"{name}.yaml").is_file() and NAME.fullmatch(name):
+        if name and self._holds(name) and NAME.fullmatch(name):
             return name
         raise self._unknown(text, name)
+
+    def _holds(self, name: str) -> bool:
+        # No file system has longer names, and some refuse to be asked.
+        return len(name) < LONGEST and (self.experiments / f"{name}.yaml").is_file()
 
     def _may_hold(self, given: PurePath) -> bool:
         if given.is_absolute():
@@ -92,7 +97,7 @@ class Project:
 
     def _unknown(self, text: str, name: str) -> UsageError:
         known = self.experiment_names()
-        if (self.experiments / f"{name}.yaml").is_file():
+        if self._holds(name):
             return UsageError(
                 "unknown_experiment",
                 f"{name!r} cannot be an experiment's name",

@@ -65,7 +65,7 @@ def _import() -> Any:
     from hydra.types import RunMode
     from hydra.version import VersionBase
     from omegaconf import OmegaConf, open_dict
-    from omegaconf._utils import get_yaml_loader
+    from omegaconf import omegaconf as loading
     from omegaconf.errors import OmegaConfBaseException
 
     major, minor = (int(part) for part in hydra.__version__.split(".")[:2])
@@ -93,7 +93,8 @@ def _import() -> Any:
         RunMode=RunMode,
         SearchPathPlugin=SearchPathPlugin,
         VersionBase=VersionBase,
-        get_yaml_loader=get_yaml_loader,
+        # Made in another module of each version, and used in this one by all.
+        get_yaml_loader=vars(loading)["get_yaml_loader"],
         open_dict=open_dict,
         override_types=override_types,
     )

@@ -76,3 +76,9 @@ def test_builtin_conf_of_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         builtin_conf()
     (package / "conf" / "config.yaml").write_text("seed: 0\n")
     assert builtin_conf() == package / "conf"
+
+
+def test_a_name_longer_than_any_file_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    with pytest.raises(UsageError, match="no experiment"):
+        Project(tmp_path).name_of("x" * 300)
