@@ -152,7 +152,7 @@ def test_scores_json(suite_of: Any, tmp_path: Path) -> None:
     shape = json.loads(found.to_json())
     assert list(shape) == [
         "schema", "suite", "eval", "items", "samples", "primary", "baseline", "max_error_rate", "arms",
-        "attempt",
+        "attempt", "items_file",
     ]  # fmt: skip
     tuned = shape["arms"]["tuned"]
     assert (tuned["n"], tuned["errors"], tuned["error_rate"], tuned["invalid"]) == (100, 1, 0.01, False)
