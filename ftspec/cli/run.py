@@ -95,7 +95,8 @@ def _show(target: Target, plan: "Plan", results: "Results") -> None:
     from ftspec.report.results import result_lines
 
     if plan.nothing_to_do:
-        click.echo(f"{plan.name}: nothing to do, all {len(plan.runs)} runs are trained and scored")
+        several = f"all {len(plan.runs)} runs are" if len(plan.runs) > 1 else "its run is"
+        click.echo(f"{plan.name}: nothing to do, {several} trained and scored")
     for line in result_lines(results, colour=out_colour()):
         click.echo(line)
     if results.saved:
