@@ -65,7 +65,7 @@ def _import() -> Any:
     from hydra.types import RunMode
     from hydra.version import VersionBase
     from omegaconf import OmegaConf, open_dict
-    from omegaconf import omegaconf as loading
+    from omegaconf import basecontainer as loading
     from omegaconf.errors import OmegaConfBaseException
 
     major, minor = (int(part) for part in hydra.__version__.split(".")[:2])
