@@ -117,7 +117,7 @@ def headline(changes: Changes, quote: Quote = str) -> str:
     """Return one line: runs to train with their price, whether old scores compare, what failed."""
     training = changes.to_train
     if changes.quiet:
-        return "no semantic change: nothing to train or to score, no row learned otherwise, old and new scores compare"
+        return "no semantic change: nothing to train or to score, same rows and words, old and new scores compare"
     broken = list(dict.fromkeys(quote(trouble.experiment) for trouble in changes.broken))
     parts = []
     if broken:
@@ -176,7 +176,7 @@ def cost(changes: Changes, quote: Quote = str) -> str:
     changed = [e for e in changes.experiments if e.kind in ("changed", "removed", "new")]
     old, new = (total(getattr(e, name) for e in changed) for name in ("usd_all_old", "usd_all_new"))
     if usd(old) != usd(new) and any(e.kind != "new" for e in changed):
-        parts.append(f"training everything from nothing: {usd(old)} → {usd(new)}")
+        parts.append(f"training all runs from scratch: {usd(old)} → {usd(new)}")
     return "; ".join(parts)
 
 
@@ -199,7 +199,8 @@ def _needed(changes: Changes) -> str:
     if parts == ["no training"]:
         return "nothing: no run is to train or to score"
     stored = again or any(run.answers for run in changes.of_kind("re-score"))
-    return ", ".join(parts) + ("; what the cache of answers holds is graded without a call" if stored else "")
+    kept = "; at most so many: answers kept from before are graded again without a call" if stored else ""
+    return ", ".join(parts) + kept
 
 
 def scores(changes: Changes, quote: Quote = str) -> Iterator[str]:

@@ -63,7 +63,10 @@ class PlannedSuite:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training with its scores: identity, size, and what of it is already on disk."""
+    """One training with its scores: identity, size, and what of it is already on disk.
+
+    `shares` says that a run before it in the plan does the same training: the two differ in what they are asked.
+    """
 
     point: Point
     prepared: Prepared
@@ -78,6 +81,7 @@ class PlannedRun:
     n_steps: int | None
     usd: float | None
     usd_range: tuple[float, float] | None
+    shares: bool = False
 
     @property
     def label(self) -> str:
@@ -87,7 +91,7 @@ class PlannedRun:
     @property
     def action(self) -> Action:
         """What `run` would do with it."""
-        if self.attempt is None:
+        if self.attempt is None and not self.shares:
             return "train"
         return "score" if self.to_score else "reuse"
 
@@ -222,7 +226,13 @@ class _Builder:
 
     def runs(self, catalog: Catalog) -> tuple[PlannedRun, ...]:
         """Plan every run, once nothing is wrong."""
-        return tuple(_plan_run(*ready, catalog) for ready in self._ready)
+        trained: set[str] = set()
+        runs = []
+        for ready in self._ready:
+            run = _plan_run(*ready, catalog)
+            runs.append(replace(run, shares=run.train_digest in trained))
+            trained.add(run.train_digest)
+        return tuple(runs)
 
 
 def _plan_run(

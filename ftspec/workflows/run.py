@@ -151,7 +151,7 @@ def _reused(run: PlannedRun) -> RunOutcome:
 
 def _check_expansion(plan: Plan, emit: Emit) -> tuple[int, int]:
     """Compose the new points with Hydra itself; a difference stops everything before any job."""
-    new = tuple(run.point for run in plan.runs if run.action == "train")
+    new = tuple(run.point for run in plan.runs if run.attempt is None)
     if not new:
         return 0, 0
     equal, total = verify_with_hydra(dataclasses.replace(plan.composed, points=new))

@@ -79,3 +79,19 @@ def test_every_price_has_a_day_and_a_source() -> None:
     prices = [price for name in ("embedded", "nebius", "openai", "azure") for price in load_profile(name).prices]
     assert prices
     assert all(price.as_of and price.source and price.read_on for price in prices)
+
+
+def test_points_that_differ_in_evals_alone_are_one_training_with_one_price(tmp_path: Path) -> None:
+    plan(tmp_path)
+    path = tmp_path / "experiments/x.yaml"
+    text = path.read_text().replace("jsonl}]}", "jsonl}], split: {test: 10}}").replace("hyperparameters:", "#")
+    text += "evals: {same: {graders: {same: {type: string_check}}}}\n"
+    path.write_text(text + "sweep: {grid: {hyperparameters.n_epochs: [1, 2]}}\n")
+    once = make_plan(Project(tmp_path), "x")
+    path.write_text(text + "sweep: {grid: {hyperparameters.n_epochs: [1, 2], evals.same.samples: [1, 3]}}\n")
+    made = make_plan(Project(tmp_path), "x")
+    assert len(made.runs) == 4
+    assert (made.counts, once.counts) == ({"train": 2, "score": 2, "reuse": 0}, {"train": 2, "score": 0, "reuse": 0})
+    assert made.usd == once.usd
+    assert made.usd_range == once.usd_range
+    assert made.usd
