@@ -19,19 +19,24 @@ from ftspec.cli.main import main
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # A machine that pauses for a moment is no failure: what must be fast is measured by the tests that say so.
-settings.register_profile("ftspec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Half of hypothesis' usual number of cases, each time others: `make soak` looks longer.
+settings.register_profile("ftspec", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ftspec")
 
 
 def call_inside(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder, inside this process: a start costs a second where no process is the subject."""
-    out, errors = io.StringIO(), io.StringIO()
+    out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n", write_through=True) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
         patch.chdir(folder)
         for name, value in ({"CI": "true"} | environment).items():
             patch.setenv(name, value)
-        code = int(main(list(arguments)))
-    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
+        try:
+            code = int(main(list(arguments)))
+        except SystemExit as left:  # click ends tab completion so
+            code = int(left.code or 0)
+    said, complained = (stream.buffer.getvalue().decode() for stream in (out, errors))
+    return subprocess.CompletedProcess(arguments, code, said, complained)
 
 
 def pytest_xdist_auto_num_workers() -> int:

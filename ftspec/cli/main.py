@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ftspec.cli.stopping import Stopping
+from ftspec.cli.stopping import Stopping, drop
 from ftspec.spec.errors import Exit, FtspecError, StorageError, UsageError
 
 # name -> (module, one line of help); the first six are those of the first day.
@@ -126,7 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         show_problems(UsageError("usage", _worded(error), fix=_usage_hint(error)), as_json)
         return Exit.USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stopped:
+        drop(stopped)
         click.echo("stopped; the same command goes on where it was", err=True)
         return Exit.INTERRUPTED
     except BrokenPipeError:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import call_inside
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -19,9 +21,7 @@ def ftspec() -> Run:
     """Run the command line in a folder."""
 
     def run(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "ftspec", *arguments]
-        env = os.environ | {"CI": "true"} | environment
-        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, env=env)
+        return call_inside(cwd, *arguments, **environment)
 
     return run
 

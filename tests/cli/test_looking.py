@@ -1,24 +1,22 @@
 """Looking at what was trained: report, compare, pick, ls, show; one small project trained once for all tests here."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import call_inside
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def ftspec(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "ftspec", *arguments]
-    env = os.environ | {"CI": "true"} | environment
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, env=env)
+    return call_inside(cwd, *arguments, **environment)
 
 
 def as_json(*arguments: str, cwd: Path) -> Any:
