@@ -8,11 +8,12 @@ from ftspec.spec.secrets import BLOCK, PART
 
 MARK = "[removed]"
 _HEADER = re.compile(r"(?i)((?:proxy-)?authorization|x-api-key|api-key|cookie)(\"?\s*[:=]\s*\"?)([^\r\n\"']+)")
+# Repeats are bounded, and none stands where every character may begin one: a line of a megabyte costs its length.
 _BESIDE = re.compile(
-    r"(?i)([A-Za-z0-9_.-]*(?:key|token|secret|passw(?:or)?d|credential)[A-Za-z0-9_.-]*[\"']?\s*[:=]\s*[\"']?)"
+    r"(?i)((?:key|token|secret|passw(?:or)?d|credential)[A-Za-z0-9_.-]{0,100}[\"']?\s{0,20}[:=]\s{0,20}[\"']?)"
     r"([A-Za-z0-9+/_=.-]{12,})"
 )
-_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s:@\"']+:[^/\s@\"']+@")  # any password, a short one too
+_URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^/\s:@\"']{1,200}:[^/\s@\"']{1,200}@")  # any password, a short one too
 _ENTROPY = 3.0  # bits a character; words and file names stay below, random base64 and hex above
 
 

@@ -36,12 +36,13 @@ KEYS = (
     KeyFormat("xox", "xox[abprs]-", "A-Za-z0-9-", 20, 10),
     KeyFormat("AIza", "AIza", "0-9A-Za-z_-", 35, 30),
     KeyFormat("hf_", "hf_", "A-Za-z0-9", 30, 16),
-    KeyFormat(".eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.", "A-Za-z0-9_-", 10, 0),
+    KeyFormat(".eyJ", r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.", "A-Za-z0-9_-", 10, 0),
 )
 BLOCK_LITERAL = "PRIVATE KEY"
 BLOCK_BEGIN = r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
-URL_PASSWORD = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/:@\"'\\]{1,64}:[^\s/:@\"'\\]{6,64}@[\w.-]+")
-PART = re.compile("|".join([*(key.pattern(key.part) for key in KEYS), r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,}"]))
+URL_PASSWORD = re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/:@\"'\\]{1,64}:[^\s/:@\"'\\]{6,64}@[\w.-]+")
+_JWT = r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,}"
+PART = re.compile("|".join([*(key.pattern(key.part) for key in KEYS), _JWT]))
 BLOCK = re.compile(rf"{BLOCK_BEGIN}.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 _WHOLE = tuple((key.literal, re.compile(key.pattern(key.whole))) for key in KEYS)

@@ -1,6 +1,7 @@
 """Secrets never reach a stored patch."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from ftspec.runs.environment import PATCH_BYTES, dirty_patch
 from ftspec.runs.scrub import MARK, scrub
+from ftspec.spec.secrets import secrets
 
 SECRETS = [
     "sk-proj-abcdefghijklmnop1234",
@@ -60,3 +62,19 @@ def test_a_dirty_tree_is_kept_scrubbed_and_capped(tmp_path: Path) -> None:
     assert patch is not None
     assert patch[1] is True
     assert len(patch[0].encode()) <= PATCH_BYTES
+
+
+PIECES = ("a", "a.", "key", "key_", "eyJ-", "eyJ.", "https://a", "a://b:", "token= ", "sk-", "-----BEGIN ")
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_line_of_a_megabyte_costs_its_length(piece: str) -> None:
+    """Three times the text, three times the time: no pattern reads a long line anew from each character."""
+    times = []
+    for length in (100_000, 300_000):
+        text = piece * (length // len(piece))
+        started = time.process_time()
+        scrub(text)
+        list(secrets(text + "://@"))
+        times.append(time.process_time() - started)
+    assert times[1] < max(0.5, 6 * times[0])
