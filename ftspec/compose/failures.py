@@ -20,6 +20,7 @@ _NOISE = (
     "provider=",
     "Available options",
 )
+_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. To override a value use 'override (?P<entry>[^']*)'")
 _QUOTED = re.compile(r"'([^']+)'")
 
 
@@ -39,6 +40,8 @@ def of_hydra(error: Exception, session: Session, given: Sequence[Given] = (), gr
         clash = _clash(session, groups)
         if clash:
             return clash
+    if twice := _TWICE.search(said):
+        return _written_twice(twice["group"], twice["entry"], session, top)
     for one in given:
         if one.text in said or f"'{one.key}'" in said:
             return _of_override(said, one)
@@ -83,6 +86,19 @@ def _missing(missing: str, session: Session, top: str) -> Problem:
     return problem.at(top, 1, 1)
 
 
+def _written_twice(group: str, entry: str, session: Session, top: str) -> Problem:
+    """Word that a defaults list chooses for a group that another list has chosen for already."""
+    message = f"a choice for {group} stands in a defaults list before this one"
+    problem = Problem("compose", message, fix=f"write `override {entry}` to replace it")
+    name, _, option = (part.strip() for part in entry.partition(":"))
+    for file, item in _items(session):
+        for key, value in item.value if item.kind == "map" else ():
+            *words, last = str(key.value).split()
+            if "override" not in words and last.lstrip("/") == name and _name(value) == option:
+                return problem.at(file.shown, key.line, key.column)
+    return problem.at(top, 1, 1)
+
+
 def _of_override(said: str, one: Given) -> Problem:
     fix = ""
     if "Could not override" in said and isinstance(one.value, dict):
@@ -106,12 +122,18 @@ def _said(error: Exception) -> str:
 
 def _entries(session: Session) -> Iterator[tuple[Loaded, list[Node]]]:
     """Yield the names in each entry of each defaults list that was read, the experiment's own file first."""
+    for file, item in _items(session):
+        nodes = [node for pair in item.value for node in pair] if item.kind == "map" else [item]
+        yield file, [inner for node in nodes for inner in (node.value if node.kind == "list" else [node])]
+
+
+def _items(session: Session) -> Iterator[tuple[Loaded, Node]]:
+    """Yield each item of each defaults list that was read, the experiment's own file first."""
     for file in session.snapshot.loaded.values():
         root = file.document.root if file.document is not None else None
         defaults = root.entry("defaults") if root is not None else None
         for item in defaults.value if defaults is not None else ():
-            nodes = [node for pair in item.value for node in pair] if item.kind == "map" else [item]
-            yield file, [inner for node in nodes for inner in (node.value if node.kind == "list" else [node])]
+            yield file, item
 
 
 def _name(node: Node) -> str:

@@ -1,12 +1,14 @@
 """Collects what is wrong, in the base and in each run, and says all of it once, each with its place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+from ftspec.compose.concerned import concerned
 from ftspec.compose.given import Given
 from ftspec.compose.overrides import under
-from ftspec.compose.points import Column, same
+from ftspec.compose.points import Column, Coordinates, same
 from ftspec.compose.scan import UNSAFE
 from ftspec.compose.session import Session
 from ftspec.compose.shape import meant, shapes_at
@@ -118,14 +120,16 @@ class Findings:
         """Whether an error was found."""
         return bool(self.placed or self.found)
 
-    def problems(self, runs: int = 1, *, scanned: Sequence[Problem] = ()) -> list[Problem]:
-        """Return everything found, in order; `runs` is the number of runs, `scanned` comes from the files."""
+    def problems(
+        self, points: Mapping[str, Coordinates] = MappingProxyType({}), *, scanned: Sequence[Problem] = ()
+    ) -> list[Problem]:
+        """Return everything found, in order; `points` are the runs by label, `scanned` comes from the files."""
         problems = [*scanned, *self.placed]
         taken = {(problem.file, problem.line, problem.column) for problem in scanned if problem.line}
         for found in self.found.values():
             if found.problem.code in _OF_HOLES and self._follows(found):
                 continue
-            problem = self._said(found, runs)
+            problem = self._said(found, points)
             # A YAML trap explains what the schema then refuses.
             if (problem.file, problem.line, problem.column) not in taken or problem.code not in (
                 "invalid_value",
@@ -151,24 +155,28 @@ class Findings:
 
     def warnings(self) -> tuple[Problem, ...]:
         """Return the warnings with their places."""
-        return tuple(_distinct([self._said(found, 1) for found in self.warned]))
+        return tuple(_distinct([self._said(found, {}) for found in self.warned]))
 
-    def _said(self, found: _Found, runs: int) -> Problem:
+    def _said(self, found: _Found, points: Mapping[str, Coordinates]) -> Problem:
         problem = found.problem
         message = problem.message
         if found.used_by and dotted(found.path) not in found.used_by:
             message += f"; used by {', '.join(found.used_by)}"
-        if "" not in found.runs and len(found.runs) < runs and runs > 1:
-            where = f"in {len(found.runs)} of {runs} runs"
-            message = f"{message[:-1]}, {where})" if message.endswith(")") else f"{message} ({where})"
         path = dotted(found.path) if found.used_by else problem.path
-        problem = replace(problem, message=message, path=path)
+        whole = "" in found.runs or self._of_axis(found)
+        runs, run = ("", "") if whole else concerned(found.runs, points)
+        problem = replace(problem, message=message, path=path, runs=runs, run=run)
         if problem.file:
             return problem
         # A missing key has no place of its own: say where the mapping stands that lacks it.
         path_of_place = found.path[:-1] if problem.code == "missing_key" else found.path
         place = self.site(path_of_place, found.scope)
         return problem.at(place.file, place.line, place.column)
+
+    def _of_axis(self, found: _Found) -> bool:
+        """Tell whether a problem stands at a value of an axis: that value says which runs are meant."""
+        key = ".".join(map(str, found.path))
+        return any(under(key, name) and not self.session.is_group(name) for name in found.scope.coordinates)
 
     def site(self, path: Path, scope: Scope = BASE) -> Place:
         """Return the place that set a path: the command line, an axis of the sweep, or a file."""

@@ -17,6 +17,7 @@ from ftspec.compose.findings import BASE, Findings, Scope, raise_all
 from ftspec.compose.given import Given
 from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
+from ftspec.compose.numbers import inexact
 from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
@@ -116,7 +117,8 @@ class Loading:
 
     def _remains(self, points: Sequence[_Point], raw: Any, base: Run | None) -> Remains:
         """Gather what is well formed: of each run that composed, else of the base point as far as it resolves."""
-        problems = self.findings.problems(len(points), scanned=scan_problems(self.session.snapshot))
+        labelled = {point.name: point.planned.coordinates for point in points}
+        problems = self.findings.problems(labelled, scanned=scan_problems(self.session.snapshot))
         composed = [(point.name, point.planned, point.run.config) for point in points if point.run is not None]
         if not composed and raw is not None:
             config = base.config if base is not None else raw
@@ -228,11 +230,18 @@ class Loading:
             self.findings.add(path, replace(problem, path=wording.dotted(path)), scope)
 
         prepared = prepare(config, self.texts, report, ROOT)
+        experiment, refused = None, []
         try:
             experiment = Experiment.model_validate(prepared)
         except ValidationError as error:
-            for path, problem in wording.of_validation(error, prepared):
-                self.findings.add(path, problem, scope)
+            refused = list(wording.of_validation(error, prepared))
+        told = {path for path, _ in refused}
+        numbers = [(path, problem) for path, problem in inexact(prepared) if path not in told]
+        for path, problem in refused:
+            self.findings.add(path, problem, scope)
+        for path, problem in numbers:
+            report(path, problem)
+        if experiment is None:
             return None
         for path, problem in contradictions(experiment):
             self.findings.add(path, problem, scope)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ftspec.compose import wording
 from ftspec.compose.composed import ConfigFile, Point
 from ftspec.compose.findings import Findings, kind_of_codes
+from ftspec.compose.numbers import inexact
 from ftspec.compose.overrides import under
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
@@ -112,7 +113,7 @@ def _part(name: str, planned: Planned, prepared: Mapping[str, Any], broken: Iter
     config = copy.deepcopy(dict(prepared))
     out = {tuple(map(str, path)) for path in broken}
     sources = _numbers(config)
-    for at in list(_unresolved(config, ())):
+    for at in [*_unresolved(config, ()), *reversed([path for path, _ in inexact(config)])]:
         out.add(tuple(map(str, at)))
         _take_out(config, at, sources)
     for _ in range(_ROUNDS):

@@ -8,7 +8,7 @@ import re
 
 import yaml
 
-MAX_INT = 2**53
+MAX_INT = 2**53 - 1  # the largest that every reader of JSON keeps exact (RFC 7493)
 NULL = frozenset({"", "~", "null", "Null", "NULL"})
 
 _BOOL = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})

@@ -1,8 +1,9 @@
 """A plan for people: five lines that say what will happen, and one line a run on request."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ftspec.compose.labels import value_name
 from ftspec.evals.statistics.detectable import items_needed, smallest_difference
 from ftspec.report.proof import chosen, proof_lines
 from ftspec.report.style import columns, duration, paint, usd, usd_range
@@ -57,7 +58,11 @@ def _data(plan: Plan, first: PlannedRun) -> str:
 
 
 def _sweep(plan: Plan) -> str:
-    axes = [f"{key.rpartition('.')[2]} [{', '.join(map(str, values))}]" for key, values in plan.composed.swept.items()]
+    """Return the axes; a value that is no plain one stands as it does in the labels of the runs."""
+    axes = []
+    for key, values in plan.composed.swept.items():
+        shown = [value_name(value) if isinstance(value, list | dict) else str(value) for value in values]
+        axes.append(f"{key.rpartition('.')[2]} [{', '.join(shown)}]")
     return " x ".join(axes)
 
 
@@ -68,15 +73,23 @@ def _proof(plan: Plan) -> Iterator[str]:
         if len(plan.runs) > 1 and plan.composed.experiment.dataset.split.folds is None
         else ""
     )
+    sizes: dict[str, set[int]] = {}
     for suite in plan.suites:
-        n = suite.n_items
-        gain = smallest_difference(n, discordant=ASSUMED_DISCORDANT)
-        needed = items_needed(0.05, discordant=ASSUMED_DISCORDANT)
-        text = f"{suite.name}: {n} items can show a gain of {gain * 100:.0f} points"
-        text += f"; for 5 points you need {needed}" if gain > 0.05 else ""
+        sizes.setdefault(suite.name, set()).add(suite.n_items)
+    needed = items_needed(0.05, discordant=ASSUMED_DISCORDANT)
+    for name, items in sizes.items():
+        ends = sorted({min(items), max(items)})
+        gains = [smallest_difference(n, discordant=ASSUMED_DISCORDANT) for n in ends]
+        points = dict.fromkeys(f"{gain * 100:.0f}" for gain in gains)
+        text = f"{name}: {_span(ends)} items can show a gain of {_span(points)} points"
+        text += f"; for 5 points you need {needed}" if max(gains) > 0.05 else ""
         yield text + chosen
     if not plan.suites:
         yield "no eval suite: nothing will be proved; add one with `evals: [NAME]`" + chosen
+
+
+def _span(ends: Iterable[object]) -> str:
+    return " to ".join(map(str, ends))
 
 
 def run_lines(plan: Plan, *, colour: bool) -> Iterator[str]:

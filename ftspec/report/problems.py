@@ -26,7 +26,7 @@ def problem_lines(problems: Iterable[Problem], *, colour: bool) -> Iterator[str]
         if more:
             yield f"{word} {paint(visible(problem.file), 'bold', colour)}: the same in {_lines(more)} {code}"
             continue
-        yield f"{word} {site}{path}{visible(problem.message)}{fix} {code}"
+        yield f"{word} {site}{path}{visible(problem.told)}{fix} {code}"
         for line in block:
             yield f"    {visible(line)}"
 

@@ -38,7 +38,8 @@ class Exit(IntEnum):
 class Problem:
     """One thing that is wrong. `path` is dotted (`hyperparameters.n_epochs`); line and column count from 1.
 
-    `file` is a path relative to the project where that is possible, or `command line` for an override.
+    `file` is a path relative to the project where that is possible, or `command line` for an override. `runs` names the
+    points of a sweep that it concerns (`count=20`) and `run` the label of the first; empty where it concerns all.
     """
 
     code: str
@@ -49,6 +50,8 @@ class Problem:
     column: int = 0
     fix: str = ""
     severity: str = "error"
+    runs: str = ""
+    run: str = ""
 
     @property
     def site(self) -> str:
@@ -61,8 +64,19 @@ class Problem:
         """Return the same problem placed in a file."""
         return replace(self, file=file, line=line, column=column)
 
+    @property
+    def told(self) -> str:
+        """The message, and in which runs of a sweep where not in all."""
+        if not self.runs:
+            return self.message
+        return (
+            f"{self.message[:-1]}, in {self.runs})"
+            if self.message.endswith(")")
+            else f"{self.message} (in {self.runs})"
+        )
+
     def __str__(self) -> str:
-        head = ": ".join(part for part in (self.site, self.path, self.message) if part)
+        head = ": ".join(part for part in (self.site, self.path, self.told) if part)
         tail = f"; {self.fix}" if self.fix else ""
         return f"{head}{tail} [{self.code}]"
 
@@ -77,6 +91,8 @@ class Problem:
             "line": self.line,
             "column": self.column,
             "fix": self.fix,
+            "runs": self.runs,
+            "run": self.run,
         }
 
 

@@ -14,6 +14,7 @@ from ftspec.spec.errors import FtspecError, Problem, Problems, SpecError, in_ord
 from ftspec.spec.lint import LINTS, relevel, unknown_lints
 from ftspec.workflows.ingredients import DataSets, Suites
 from ftspec.workflows.keys import written_keys
+from ftspec.workflows.once import Once
 from ftspec.workflows.prepared import facts_of
 
 # What the making of rows depends on; weights count for rows that are read as they are: theirs may have names of their
@@ -46,8 +47,9 @@ class _Looking:
 
     def __init__(self, project: Project, cache: Path | None) -> None:
         self.problems = Problems()
-        self._data = DataSets(project, cache, self.problems)
-        self._suites = Suites(project.root, cache, self.problems)
+        once = Once(self.problems)
+        self._data = DataSets(project, cache, once)
+        self._suites = Suites(project.root, cache, once)
 
     def at(self, part: Part) -> list[Problem]:
         """Return what is new with a part."""

@@ -42,8 +42,8 @@ async def _bake(project: Project, name: str, overrides: Sequence[str], emit: Emi
 async def _fetch(project: Project, name: str, overrides: Sequence[str], emit: Emit, paid: bool) -> None:
     from ftspec.data.remote import fetch
 
-    points = load(project, name, overrides).points
-    for dataset in {repr(point.config["dataset"]): point.experiment.dataset for point in points}.values():
+    composed = load(project, name, overrides)
+    for dataset in {repr(point.config["dataset"]): point.experiment.dataset for point in composed.points}.values():
         try:
             fetch(
                 dataset,
@@ -52,4 +52,4 @@ async def _fetch(project: Project, name: str, overrides: Sequence[str], emit: Em
                 lambda text: emit(Notice(level="info", code="fetch", message=text)),
             )
         except DataError as error:
-            raise DataError.many(place(error.problems, project, name, overrides)) from error
+            raise DataError.many(place(error.problems, project, composed)) from error

@@ -4,7 +4,7 @@ What is wrong is taken down, never raised: a broken data set hides no mistake of
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ftspec.compose import Point, Project
@@ -13,8 +13,11 @@ from ftspec.data.cache import Cache
 from ftspec.data.examine import examine as examine_data
 from ftspec.evals.suites import ResolvedSuite, examine, examine_items, projection, resolve
 from ftspec.spec.digests import digest
-from ftspec.spec.errors import Problems, SpecError
+from ftspec.spec.errors import SpecError
+from ftspec.spec.experiment import Experiment
+from ftspec.spec.suite import Suite
 from ftspec.workflows.linting import lint_data, lint_suite
+from ftspec.workflows.once import Once
 from ftspec.workflows.prepared import facts_of, prepare_data, unkept_masks
 
 _PART_ROLES = {"test": "test", "validation": "valid"}
@@ -26,45 +29,45 @@ class DataSets:
 
     project: Project
     cache: Path | None
-    problems: Problems
-    _prepared: dict[str, Prepared | None] = field(default_factory=dict)
-    _examined: set[str] = field(default_factory=set)
+    once: Once
 
     def of(self, point: Point) -> Prepared | None:
         """Return a point's data, or None where something is wrong with it."""
         if self.cache is None:
             self.examine(point, mapped=True)
             return None
-        experiment = point.experiment
         try:
-            counter, rules = facts_of(experiment)
+            counter, rules = facts_of(point.experiment)
         except SpecError as error:  # no such provider; its rows can be read all the same
-            self.problems.take(error)
+            self.once.problems.take(error)
             self.examine(point, mapped=True)
             return None
         key = f"{_block(point)} {counter.identity} {rules!r}"
-        if key not in self._prepared:
-            prepared = self.problems.try_to(lambda: prepare_data(self.project, experiment))
-            if prepared is not None:
-                self.problems.found += [*prepared.problems, *unkept_masks(prepared, experiment)]
-                found = lint_data(prepared, experiment, rules, self.project.root, self.cache)
-                self.problems.found += found
-            self._prepared[key] = prepared
-        return self._prepared[key]
+        return self.once.look(("data", key), point, lambda: self._prepare(point.experiment, rules))
+
+    def _prepare(self, experiment: Experiment, rules: RowRules) -> Prepared | None:
+        problems = self.once.problems
+        prepared = problems.try_to(lambda: prepare_data(self.project, experiment))
+        if prepared is not None:
+            problems.found += [*prepared.problems, *unkept_masks(prepared, experiment)]
+            found = lint_data(prepared, experiment, rules, self.project.root, self.cache)
+            problems.found += found
+        return prepared
 
     def examine(self, point: Point, *, mapped: bool, limits: RowRules | None = None) -> None:
         """Look at a point's files, and at its rows where what makes them (`mapped`) is not broken.
 
         With `limits` the weights of its rows are looked at too.
         """
-        key = f"{_block(point)} {mapped}"
-        if key not in self._examined:
-            self._examined.add(key)
-            dataset, weights = point.experiment.dataset, point.experiment.weights
-            cache = Cache(self.cache)
-            self.problems.join(
-                examine_data(dataset, weights, root=self.project.root, cache=cache, limits=limits, mapped=mapped)
+        dataset, weights = point.experiment.dataset, point.experiment.weights
+        root, cache = self.project.root, Cache(self.cache)
+
+        def look() -> None:
+            self.once.problems.join(
+                examine_data(dataset, weights, root=root, cache=cache, limits=limits, mapped=mapped)
             )
+
+        self.once.look(("files", f"{_block(point)} {mapped}"), point, look)
 
 
 def _block(point: Point) -> str:
@@ -77,18 +80,19 @@ class Suites:
 
     root: Path
     cache: Path | None
-    problems: Problems
-    _resolved: dict[tuple[str, str, str], tuple[ResolvedSuite, str] | None] = field(default_factory=dict)
+    once: Once
 
     def of(self, point: Point, prepared: Prepared) -> dict[str, tuple[ResolvedSuite, str]] | None:
         """Return a point's suites with their digests, or None where something is wrong with one of them."""
         train = prepared.parts["train"].sha256
         found = {}
         for name in point.experiment.evals:
-            key = (name, _suite_block(point, name), train)
-            if key not in self._resolved:
-                self._resolved[key] = self.problems.try_to(lambda name=name: self._resolve(name, point, prepared))  # type: ignore[misc]
-            if (one := self._resolved[key]) is not None:
+            one = self.once.look(
+                ("suite", name, _suite_block(point, name), train),
+                point,
+                lambda name=name: self.once.problems.try_to(lambda: self._resolve(name, point, prepared)),  # type: ignore[misc]
+            )
+            if one is not None:
                 found[name] = one
         return found if len(found) == len(point.experiment.evals) else None
 
@@ -103,29 +107,31 @@ class Suites:
             train=prepared.parts["train"],
             root=self.root,
         )
-        self.problems.found += resolved.problems
+        self.once.problems.found += resolved.problems
         eval_digest = digest("eval", projection(resolved))
         if not any(problem.severity == "error" for problem in resolved.problems):
-            self.problems.found += lint_suite(prepared, resolved, eval_digest, self.cache)
+            self.once.problems.found += lint_suite(prepared, resolved, eval_digest, self.cache)
         return resolved, eval_digest
 
     def examine(self, point: Point, *, parts_known: bool = True) -> None:
         """Look at a point's suites while its data cannot be used; `parts_known`: its split at least is not broken."""
+        baselines = point.experiment.baselines
         parts: Collection[str] | None = point.experiment.dataset.split.held_out if parts_known else None
         for name, suite in point.experiment.evals.items():
-            key = (name, _suite_block(point, name), f"{parts}")
-            if key not in self._resolved:
-                self._resolved[key] = None
-                self.problems.join(
-                    examine(name, suite, baselines=point.experiment.baselines, root=self.root, parts=parts)
-                )
+
+            def look(name: str = name, suite: Suite = suite) -> None:
+                self.once.problems.join(examine(name, suite, baselines=baselines, root=self.root, parts=parts))
+
+            self.once.look(("asked", name, _suite_block(point, name), f"{parts}"), point, look)
 
     def examine_items(self, point: Point, name: str) -> None:
         """Look at nothing but the items of a suite."""
-        key = (name, repr(point.config["evals"][name]["data"]), "items")
-        if key not in self._resolved:
-            self._resolved[key] = None
-            self.problems.join(examine_items(name, point.experiment.evals[name], self.root))
+        suite = point.experiment.evals[name]
+
+        def look() -> None:
+            self.once.problems.join(examine_items(name, suite, self.root))
+
+        self.once.look(("items", name, repr(point.config["evals"][name]["data"])), point, look)
 
 
 def _suite_block(point: Point, name: str) -> str:

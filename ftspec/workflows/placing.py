@@ -4,26 +4,39 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from ftspec.compose import Project, Site, where
+from ftspec.compose import Composed, Project, Site, where
 from ftspec.spec.errors import FtspecError, Problem
 
 _BUILT_IN = "built in"
+_MOST = 20
 
 
-def place(problems: Iterable[Problem], project: Project, name: str, overrides: Sequence[str]) -> list[Problem]:
+def place(problems: Iterable[Problem], project: Project, composed: Composed) -> list[Problem]:
     """Give each problem that has a path but no file the place of that value, or of the nearest one above it.
 
-    Sites are only worked out where some problem needs one: that costs a composition.
+    What concerns some runs alone is placed where the values of their first one are written. Sites are only worked out
+    where some problem needs one: that costs a composition for each run that is first so, up to a limit.
     """
-    found = list(problems)
-    if not any(problem.path and not problem.file for problem in found):
-        return found
+    points = {point.label: point.overrides for point in composed.points}
+    tables: dict[str, dict[tuple[str, ...], Site]] = {}
+    found = []
+    for problem in problems:
+        if not problem.path or problem.file:
+            found.append(problem)
+            continue
+        run = problem.run if problem.run in tables or len(tables) < _MOST else ""
+        if run not in tables:
+            tables[run] = _table(project, composed.name, points.get(run, composed.overrides))
+        found.append(_placed(problem, tables[run]))
+    return found
+
+
+def _table(project: Project, name: str, overrides: Sequence[str]) -> dict[tuple[str, ...], Site]:
     try:
         sites = where(project, name, overrides)
     except FtspecError:  # it composed a moment ago; a problem without its line is better than none
-        return found
-    table = {_keys(site.path): site for site in sites if site.file != _BUILT_IN}
-    return [_placed(problem, table) if problem.path and not problem.file else problem for problem in found]
+        return {}
+    return {_keys(site.path): site for site in sites if site.file != _BUILT_IN}
 
 
 def _keys(path: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from ftspec.workflows.folds import left_out
 from ftspec.workflows.identity import Identity, engine_identity
 from ftspec.workflows.ingredients import DataSets, Suites
 from ftspec.workflows.keys import written_keys
+from ftspec.workflows.once import Once
 from ftspec.workflows.placing import place
 
 Action = Literal["train", "reuse", "score"]
@@ -166,7 +167,7 @@ def make_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pla
     Raises SpecError or DataError with every problem found, each with its place.
     """
     plan = draft_plan(project, name, overrides)
-    return replace(plan, warnings=tuple(place(plan.warnings, project, name, overrides)))
+    return replace(plan, warnings=tuple(place(plan.warnings, project, plan.composed)))
 
 
 def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Plan:
@@ -184,9 +185,10 @@ def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pl
     builder.check_providers()
     builder.look()
     lint = composed.experiment.lint
-    found = Problems([*unknown_lints(lint), *relevel(dict.fromkeys(builder.problems.found), lint)])
+    told = builder.once.bound(dict.fromkeys(builder.problems.found), composed.points)
+    found = Problems([*unknown_lints(lint), *relevel(told, lint)])
     if found.errors:
-        placed = in_order(place(found.errors, project, name, overrides))
+        placed = in_order(place(found.errors, project, composed))
         raise kind_of(builder.problems.kinds or [SpecError]).many(shortened(placed))
     runs = builder.runs(Catalog(project.runs))
     return Plan(project, composed, runs, tuple(_baselines(project, composed.name, runs)), tuple(found.found))
@@ -199,8 +201,9 @@ class _Builder:
         self.composed = composed
         self.problems = Problems(list(composed.warnings))
         self._ready: list[tuple[Point, Prepared, Mapping[str, tuple[ResolvedSuite, str]]]] = []
-        self._data = DataSets(project, cache, self.problems)
-        self._suites = Suites(project.root, cache, self.problems)
+        self.once = Once(self.problems)
+        self._data = DataSets(project, cache, self.once)
+        self._suites = Suites(project.root, cache, self.once)
 
     def check_providers(self) -> None:
         """Find every problem between the experiment and its provider's facts, and folds that are missing."""

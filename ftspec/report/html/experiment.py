@@ -208,7 +208,7 @@ def _data(account: Account) -> Html:
     several = len({id(run.prepared) for run in plan.runs})
     if several > 1:
         shown.append(element("p", f"The sweep has {several} data sets; this is the first run's.", class_="dim"))
-    found = [[p.severity, p.site, p.message, element("code", p.code), p.fix] for p in plan.warnings]
+    found = [[p.severity, p.site, p.told, element("code", p.code), p.fix] for p in plan.warnings]
     shown.append(element("h3", "Lint"))
     shown.append(
         table(["severity", "where", "what", "code", "what to do"], found) if found else element("p", "Nothing found.")

@@ -157,7 +157,7 @@ def _lies_outside(problem: Problem) -> bool:
 
 
 def _trouble(side: str, name: str, problem: Problem) -> shapes.Trouble:
-    words = ": ".join(part for part in (problem.path, problem.message) if part)
+    words = ": ".join(part for part in (problem.path, problem.told) if part)
     return shapes.Trouble(
         side="base" if side == "base" else "head",
         experiment=name,

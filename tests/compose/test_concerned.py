@@ -1,0 +1,63 @@
+"""Which runs of a sweep are meant: the words mean these and no other, and no fewer words would do."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftspec.compose.concerned import concerned
+from ftspec.compose.labels import label, names
+from ftspec.compose.points import Coordinates
+
+KEYS = ["hyperparameters.n_epochs", "seed", "dataset.sources.0.count"]
+VALUES = st.lists(st.sampled_from([1, 2, 3, True, "1", 0.5, None]), min_size=1, max_size=3, unique_by=repr)
+
+
+@st.composite
+def sweeps(draw: st.DrawFn) -> tuple[dict[str, Coordinates], set[str]]:
+    """Draw points of a grid with some dropped, and which of them are meant."""
+    axes = draw(st.lists(VALUES, min_size=1, max_size=3))
+    grid = [dict(zip(KEYS, values, strict=False)) for values in itertools.product(*axes)]
+    kept = [c for c in grid if draw(st.integers(0, 5))] or grid
+    short = names(KEYS)
+    points = {label(c, short): c for c in kept}
+    one = draw(st.sampled_from(list(points.values())))
+    chosen = draw(st.sets(st.sampled_from(list(one))))
+    alike = {name for name, there in points.items() if all(repr(there[key]) == repr(one[key]) for key in chosen)}
+    return points, draw(st.sampled_from([alike, draw(st.sets(st.sampled_from(list(points))))]))
+
+
+def texts(coordinates: Coordinates) -> set[str]:
+    """Each coordinate as a label says it."""
+    return {label({key: value}, names(KEYS)) for key, value in coordinates.items()}
+
+
+@given(sweeps())
+def test_the_words_mean_these_runs_and_no_other(drawn: tuple[dict[str, Coordinates], set[str]]) -> None:
+    points, meant = drawn
+    words, first = concerned(meant, points)
+    if not meant or len(meant) == len(points):
+        assert (words, first) == ("", "")
+        return
+    assert first == next(name for name in points if name in meant)
+    if " runs, the first " in words:
+        return
+    told = words.split(",")
+    assert {name for name, there in points.items() if set(told) <= texts(there)} == meant
+
+
+@given(sweeps())
+def test_no_fewer_words_would_do(drawn: tuple[dict[str, Coordinates], set[str]]) -> None:
+    points, meant = drawn
+    words = concerned(meant, points)[0]
+    if not words:
+        return
+    told = {name: texts(there) for name, there in points.items()}
+    every = set().union(*told.values())
+    enough = [
+        size
+        for size in range(1, len(KEYS) + 1)
+        for some in itertools.combinations(sorted(every), size)
+        if {name for name, there in told.items() if there >= set(some)} == meant
+    ]
+    assert min(enough, default=None) == (None if " runs, the first " in words else len(words.split(",")))
