@@ -112,7 +112,7 @@ def _keys() -> dict[str, "Shape"]:
 
 def _leaves(shape: "Shape", at: tuple[str, ...]) -> Iterator[tuple[str, "Shape"]]:
     from ftspec.compose.shape import keys_of
-    from ftspec.spec.editor import GROUPS
+    from ftspec.spec.experiment import GROUPS
 
     for model in shape.models:
         for key in keys_of(model).values():

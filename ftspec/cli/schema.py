@@ -28,8 +28,8 @@ def command(name: str | None, write: bool, check: bool, docs: bool) -> int:
 
         click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
         return 0
-    from ftspec.spec.editor import GROUPS
     from ftspec.spec.errors import Exit, UsageError
+    from ftspec.spec.experiment import GROUPS
     from ftspec.workflows import editor
 
     if not write and not check:

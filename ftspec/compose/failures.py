@@ -10,6 +10,7 @@ from ftspec.compose.session import Session
 from ftspec.compose.sites import COMMAND_LINE, merged_files
 from ftspec.compose.sources import Loaded
 from ftspec.spec.errors import Problem
+from ftspec.spec.experiment import GROUPS
 
 _NOISE = (
     "Config search path",
@@ -160,6 +161,7 @@ def _clash(session: Session, groups: Sequence[str]) -> Problem | None:
                 words = {"map": "keys and values", "list": "a list"}
                 message = f"must be {words[before[0]]}, as in {before[1]}, not {words[kind]}"
                 dotted = ".".join(map(str, at))
-                return Problem("invalid_value", message, dotted, loaded.shown, node.line, node.column)
+                fix = f"choose it in the defaults list: override {dotted}: [...]" if dotted in GROUPS else ""
+                return Problem("invalid_value", message, dotted, loaded.shown, node.line, node.column, fix=fix)
             kinds[at] = (kind, f"{loaded.shown}:{node.line}")
     return None

@@ -182,7 +182,9 @@ class Findings:
         """Return the place that set a path: the command line, an axis of the sweep, or a file."""
         key = ".".join(map(str, path))
         for one in reversed(self.given):
-            if one.values is None and not one.is_group and under(key, one.key):
+            # `+x.y=1` makes an `x` too, which no file has.
+            made = one.prefix in ("+", "++") and under(one.key, key) and path not in self.table(self.groups)
+            if one.values is None and not one.is_group and (made or under(key, one.key)):
                 return Place(COMMAND_LINE)
         table = self.table(self.groups if scope.groups is None else scope.groups)
         for name, value in scope.coordinates.items():

@@ -130,7 +130,8 @@ class Sweeping:
             if one.key == other.key or self._overlap(one.key, other.key):
                 message = f"overlaps with the axis {one.key}" if one.key != other.key else "is swept twice"
                 self.report(other.at, Problem("axis", message, other.key))
-        for number, pairs in enumerate(block.exclude):
+        # Where no axis could be read, which ones there are is not known.
+        for number, pairs in enumerate(block.exclude if block.swept() else ()):
             for key in pairs:
                 if key not in block.swept():
                     self.foreign.add((*at, "exclude", number))

@@ -10,9 +10,12 @@ from pydantic import ValidationError
 
 from ftspec.compose.shape import ROOT, Shape, chosen, keys_of, shapes_at, steps, suggestion
 from ftspec.spec.errors import Problem
+from ftspec.spec.experiment import GROUPS
 
 Path = tuple[str | int, ...]
 Placed = tuple[Path, Problem]
+
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -34,6 +37,8 @@ def keys(path: str) -> tuple[str, ...]:
 def of_validation(error: ValidationError, config: Any, root: Shape = ROOT, base: Path = ()) -> list[Placed]:
     """Return one problem for each mistake; the errors of a union's branches become one about the branch meant."""
     found = [_located(one, config, root) for one in error.errors(include_url=False)]
+    for one in found:
+        one.base = base
     problems = []
     unions: dict[Path, list[_Located]] = {}
     for one in found:
@@ -51,6 +56,7 @@ class _Located:
 
     def __init__(self, kind: str, path: Path, key: str | None, value: Any, shape: Shape | None, raw: Any) -> None:
         self.kind, self.path, self.key, self.value, self.shape, self.raw = kind, path, key, value, shape, raw
+        self.base: Path = ()
         self.union: Path | None = None
         self.tag: Any = None
 
@@ -138,7 +144,9 @@ def _worded(one: _Located) -> Placed:
     if one.kind == "too_short" and one.value in ({}, []):
         return one.path, Problem("invalid_value", f"must not be empty: {words}, one at least", dotted(one.path))
     message = f"must be {words} (got {shown(one.value)})" if words else one.raw["msg"]
-    return one.path, Problem("invalid_value", message, dotted(one.path), fix=_hint(one.value, one.shape))
+    return one.path, Problem(
+        "invalid_value", message, dotted(one.path), fix=_chosen(one) or _hint(one.value, one.shape)
+    )
 
 
 def _suggested(path: Path, one: _Located) -> str:
@@ -171,6 +179,22 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _chosen(one: _Located) -> str:
+    """Say how to choose an option whose name stands where its content is meant: `evals: [routing]`, `method: dpo`."""
+    given = one.value if isinstance(one.value, list) else [one.value]
+    if not given or not all(isinstance(name, str) and _OPTION.fullmatch(name) for name in given):
+        return ""
+    at = (*one.base, *one.path)
+    if len(at) == 1 and at[0] in GROUPS:
+        name = f"[{', '.join(given)}]" if isinstance(one.value, list) else one.value
+        return f"choose it in the defaults list: override {at[0]}: {name}"
+    for model in one.shape.models if one.shape is not None else ():
+        kind = keys_of(model).get("type")
+        if kind is not None and f"`{one.value}`" in kind.shape.words:
+            return f"write {{type: {one.value}}}"
+    return ""
 
 
 def _hint(value: Any, shape: Shape | None) -> str:

@@ -1,5 +1,6 @@
 """A plan for people: five lines that say what will happen, and one line a run on request."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -58,12 +59,18 @@ def _data(plan: Plan, first: PlannedRun) -> str:
 
 
 def _sweep(plan: Plan) -> str:
-    """Return the axes; a value that is no plain one stands as it does in the labels of the runs."""
+    """Return the axes, with how many combinations there are where it is not all of them (`zip`, `union`, `exclude`).
+
+    A value that is no plain one stands as it does in the labels of the runs.
+    """
     axes = []
     for key, values in plan.composed.swept.items():
         shown = [value_name(value) if isinstance(value, list | dict) else str(value) for value in values]
         axes.append(f"{key.rpartition('.')[2]} [{', '.join(shown)}]")
-    return " x ".join(axes)
+    every = math.prod(len(values) for values in plan.composed.swept.values())
+    if every == len(plan.runs):
+        return " x ".join(axes)
+    return f"{', '.join(axes)}: {len(plan.runs)} of {every} combinations"
 
 
 def _proof(plan: Plan) -> Iterator[str]:

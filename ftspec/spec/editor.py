@@ -23,9 +23,6 @@ _NULL = {"type": "null"}
 _AXIS_TEXT = {"type": ["string", "null"], "description": 'Hydra: "1,2", "range(1, 4)"; or "logrange(0.02, 0.2, 4)".'}
 _REFRESH = "no such option when this schema was written; `ftspec schema --write` looks again"
 
-# Keys of an experiment that are groups: folders of conf/.
-GROUPS = ("provider", "dataset", "weights", "hyperparameters", "sweep", "evals")
-
 Schema = dict[str, Any]
 Options = Mapping[str, Sequence[str]]
 

@@ -13,6 +13,9 @@ from ftspec.spec.stores import split_address
 from ftspec.spec.suite import Arm, Name, Suite
 from ftspec.spec.sweep import Sweep
 
+# Keys of an experiment that are groups of configuration: folders of conf/.
+GROUPS = ("provider", "dataset", "weights", "hyperparameters", "sweep", "evals")
+
 
 class Method(Strict):
     """How the model learns; named as on the fine-tuning API. Of the shipped profiles each trains `supervised` only."""

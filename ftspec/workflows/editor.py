@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftspec.compose.project import builtin_conf
-from ftspec.spec.editor import GROUPS, Schema, experiment_schema, group_schema
+from ftspec.spec.editor import Schema, experiment_schema, group_schema
 from ftspec.spec.errors import UsageError
+from ftspec.spec.experiment import GROUPS
 from ftspec.storage import write_atomic
 
 EXPERIMENT = "experiment"

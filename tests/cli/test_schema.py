@@ -11,7 +11,8 @@ import yaml
 
 from ftspec.cli.main import main
 from ftspec.compose.sweeping import _NOT_SWEPT
-from ftspec.spec.editor import GROUPS, NOT_SWEPT
+from ftspec.spec.editor import NOT_SWEPT
+from ftspec.spec.experiment import GROUPS
 from ftspec.workflows import editor
 from ftspec.workflows.start import start_project
 

@@ -7,7 +7,7 @@ from typing import Any
 from ftspec.compose.convert import sweep_block
 from ftspec.compose.references import reference_problem
 from ftspec.compose.shape import shapes_at
-from ftspec.spec.editor import GROUPS
+from ftspec.spec.experiment import GROUPS
 from ftspec.workflows.importers.sketch import Reader, Sketch
 
 _PACKAGE = re.compile(r"^\s*#\s*@\s*package\s+(\S+)", re.MULTILINE)
