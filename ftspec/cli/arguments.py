@@ -70,7 +70,15 @@ def parse_targets(words: Sequence[str], *, unnamed_all: bool = False) -> tuple[T
         )
     if not names and len(known) > 1 and not unnamed_all:
         raise UsageError("which_experiment", "say which experiment", fix="one of: " + ", ".join(known))
-    found = dict.fromkeys(project.name_of(name) for name in names or known)
+    found: dict[str, None] = {}
+    unknown: dict[Problem, None] = {}
+    for name in names or known:
+        try:
+            found[project.name_of(name)] = None
+        except UsageError as error:
+            unknown |= dict.fromkeys(error.problems)
+    if unknown:
+        raise UsageError.many(unknown)
     return tuple(Target(project, name, overrides) for name in found)
 
 

@@ -76,7 +76,8 @@ def command(words: tuple[str, ...], everything: bool, fix: bool, code: str | Non
     plans, wrong = gathered(targets, plan_of)
     if wrong is not None and not plans:
         raise wrong
-    told = [problem for plan in plans for problem in (*plan.warnings, *lock_warnings(plan))]
+    # Experiments share data: what is said of it is said once.
+    told = list(dict.fromkeys(problem for plan in plans for problem in (*plan.warnings, *lock_warnings(plan))))
     counts = [(plan.name, len(plan.runs)) for plan in plans]
     if as_json:
         problems = [*told, *(wrong.problems if wrong is not None else ())]

@@ -87,3 +87,23 @@ def test_what_two_share_is_trained_once(demo: Path, capsys: pytest.CaptureFixtur
     assert main(["run", "short,twin", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert [list(one["outcomes"].values()) for one in shown["experiments"]] == [["trained"], ["reused"]]
+
+
+def test_every_unknown_name_is_told(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "quikstart", "short", "shrt"]) == 64
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(";")[0] for line in said] == [
+        "error: no experiment 'quikstart'",
+        "error: no experiment 'shrt'",
+    ]
+
+
+def test_what_is_said_of_shared_data_is_said_once(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = demo / "data" / "tickets.jsonl"
+    first, rest = rows.read_text().split("\n", 1)
+    rows.write_text("\n".join([first] * 3) + "\n" + rest)
+    shutil.copy(demo / "experiments" / "short.yaml", demo / "experiments" / "other.yaml")
+    assert main(["validate", "short", "other"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert any("[dup_row]" in line for line in said)
+    assert len(said) == len(set(said))
