@@ -59,7 +59,12 @@ def new_experiment(project: Project, name: str, source: Path, options: Options =
     if not source.is_file():
         raise UsageError("no_source", f"there is no file {source}", fix="give --from the path of a file")
     copies: list[str] = []
-    sketch = _sketch(project, name, source, options, copies)
+    try:
+        sketch = _sketch(project, name, source, options, copies)
+    except FtspecError:
+        for copy in copies:
+            (project.root / copy).unlink(missing_ok=True)
+        raise
     contents: dict[str, str] = {f"experiments/{name}.yaml": experiment_text(sketch.keys, sketch.choices, MODELINE)}
     if sketch.suite is not None:
         suite, content = sketch.suite

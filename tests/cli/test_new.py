@@ -268,6 +268,29 @@ def test_an_openai_job(write: Write, new: New) -> None:
     assert not lost & {"model", "seed", "validation_file", "hyperparameters", "estimated_finish"}
 
 
+def test_what_a_host_resolved_is_named_where_the_job_asked_for_auto(write: Write, new: New) -> None:
+    asked = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": "auto"}}}
+    write("job.json", JOB | {"hyperparameters": {"n_epochs": 4}, "method": asked})
+    write("data/chat.jsonl", chat())
+    told = new("again", "--from", "job.json", "--data", "data/chat.jsonl")
+    assert ("hyperparameters.n_epochs", "4") in {(one["key"], one["value"]) for one in told["unequal"]}
+
+
+@pytest.mark.parametrize("change", [{"model": None}, {"training_file": 3}, {"method": "dpo"}, {"metadata": [1]}])
+def test_a_broken_job_is_an_error(write: Write, new: New, change: dict[str, Any]) -> None:
+    write("job.json", JOB | change)
+    assert new("again", "--from", "job.json", code=65)["error"][0]["code"] == "job"
+
+
+def test_data_from_outside_is_not_left_behind_where_it_cannot_be_read(
+    project: Path, new: New, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    broken = tmp_path_factory.mktemp("outside") / "broken.json"
+    broken.write_text("[1, 2")
+    new("again", "--from", str(broken), code=65)
+    assert not (project / "data" / "broken.json").exists()
+
+
 def test_a_job_without_its_data_says_what_to_fetch(write: Write, new: New) -> None:
     write("jobs.json", {"object": "list", "data": [JOB]})
     told = new("again", "--from", "jobs.json", code=65)
@@ -324,7 +347,7 @@ def test_axolotl_hub_data_and_alpaca(write: Write, new: New) -> None:
     write("data/alpaca.jsonl", rows)
     told = new("alpaca", "--from", "a.yml", "--data", "data/alpaca.jsonl")
     assert told["valid"], told["problems"]
-    assert {one["key"] for one in told["unequal"]} == {"datasets[0].type", "rl"}
+    assert {one["key"] for one in told["unequal"]} == {"datasets[0].path", "datasets[0].type", "rl"}
     told = new("hub", "--from", "a.yml", code=65)
     assert "datasets[0].path" in {one["key"] for one in told["unequal"]}
 

@@ -1,9 +1,11 @@
 """An axolotl configuration as an experiment. Source: docs.axolotl.ai, "Config Reference", read 2026-07."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from ftspec.spec.aliases import weights_aliases
+from ftspec.spec.errors import DataError
 from ftspec.workflows.importers.sketch import Reader, Sketch
 
 _HARDWARE = "how it is computed: a hosted provider decides"
@@ -40,10 +42,16 @@ def is_axolotl(content: Any) -> bool:
 
 
 def sketch_axolotl(content: Mapping[str, Any], data: str | None) -> Sketch:
-    """Say what a configuration says; `data` is a local file instead of its first data set."""
+    """Say what a configuration says; `data` is a local file instead of its first data set.
+
+    Raises DataError where no model is named.
+    """
     config = Reader(content)
     notes: list[str] = []
-    keys: dict[str, Any] = {"provider": {"profile": "nebius"}, "model": config.take("base_model")}
+    model = config.take("base_model")
+    if not isinstance(model, str) or not model:
+        raise DataError("axolotl", "base_model must be a text", fix="name the model that is trained")
+    keys: dict[str, Any] = {"provider": {"profile": "nebius"}, "model": model}
     notes.append("provider nebius: axolotl's learning rate is absolute, and that host takes one; choose yours")
     weights: dict[str, Any] = {}
     dataset = _dataset(config, data, weights, notes)
@@ -54,15 +62,22 @@ def sketch_axolotl(content: Mapping[str, Any], data: str | None) -> Sketch:
         elif value is not None and key not in weights:
             weights[key] = value
     keys["dataset"] = dataset
-    learned = weights_aliases(weights)[0]
+    try:
+        learned = weights_aliases(weights)[0]
+    except ValueError as error:
+        for key, value in weights.items():
+            config.lose(key, value, f"{error}")
+        learned = {}
     if learned and learned != {"train_on": "assistant"}:
         keys["weights"] = learned
     hyperparameters = _hyperparameters(config)
     if hyperparameters:
         keys["hyperparameters"] = hyperparameters
     seed = config.take("seed")
-    if isinstance(seed, int):
+    if type(seed) is int and 0 <= seed < 2**31:
         keys["seed"] = seed
+    else:
+        config.lose("seed", seed, "no whole number from 0 on")
     unequal = config.finish(_REASONS, "no equal")
     return Sketch(keys, {}, None, tuple(notes), unequal)
 
@@ -70,39 +85,50 @@ def sketch_axolotl(content: Mapping[str, Any], data: str | None) -> Sketch:
 def _hyperparameters(config: Reader) -> dict[str, Any]:
     found: dict[str, Any] = {}
     epochs = config.take("num_epochs")
-    if isinstance(epochs, (int, float)) and float(epochs).is_integer() and 1 <= epochs <= 50:
+    if type(epochs) in (int, float) and 1 <= epochs <= 50 and float(epochs).is_integer():
         found["n_epochs"] = int(epochs)
     else:
         config.lose("num_epochs", epochs, "whole epochs, 1 to 50")
-    micro, steps = config.take("micro_batch_size"), config.take("gradient_accumulation_steps", 1)
-    if isinstance(micro, int) and isinstance(steps, int) and 1 <= micro * steps <= 256:
-        found["batch_size"] = micro * steps
+    micro, steps = config.take("micro_batch_size"), config.take("gradient_accumulation_steps")
+    each = 1 if steps is None else steps
+    if type(micro) is int and type(each) is int and 1 <= micro * each <= 256:
+        found["batch_size"] = micro * each
     else:
-        config.lose("micro_batch_size", micro, "batch_size is 1 to 256")
+        config.lose("micro_batch_size", micro, "times the steps, batch_size is 1 to 256")
+        config.lose("gradient_accumulation_steps", steps, "times micro_batch_size, batch_size is 1 to 256")
     rate = config.take("learning_rate")
     try:
-        found |= {"learning_rate": float(rate)} if rate is not None else {}
-    except (TypeError, ValueError):
-        config.lose("learning_rate", rate, "no number")
+        number = float(rate) if rate is not None and not isinstance(rate, bool) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if 0 < number < math.inf:
+        found["learning_rate"] = number
+    else:
+        config.lose("learning_rate", rate, "no number above 0")
     return found
 
 
 def _dataset(config: Reader, data: str | None, weights: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     made: dict[str, Any] = {"sources": []}
     given = config.take("datasets") or []
+    if not isinstance(given, list):
+        config.lose("datasets", given, "no list")
+        given = []
     for number, one in enumerate(given):
         entry = Reader(one if isinstance(one, Mapping) else {"path": one})
         at = f"datasets[{number}]"
-        path = data if data is not None and number == 0 else entry.take("path")
-        entry.rest.pop("path", None)
+        named = entry.take("path")
+        path = data if data is not None and number == 0 else str(named)
         made["sources"].append({"path": path})
-        if not str(path).endswith(_LOCAL):
+        if not path.endswith(_LOCAL):
             config.lose(f"{at}.path", path, "no local file: download it to data/ and say --data FILE")
+        elif path != named:
+            config.lose(f"{at}.path", named, f"{path} stands for it")
         _type(config, entry, at, made)
         for key in _WEIGHTS:
-            if (value := entry.take(key)) is not None:
-                weights[key] = value
-        entry.take("ds_type")
+            value = entry.take(key)
+            if value is not None and weights.setdefault(key, value) != value:
+                config.lose(f"{at}.{key}", value, "one policy holds for all sources; this one says another")
         for key, value in entry.rest.items():
             config.lose(f"{at}.{key}", value, "no equal")
     if not given:
@@ -116,13 +142,17 @@ def _dataset(config: Reader, data: str | None, weights: dict[str, Any], notes: l
 def _split(config: Reader) -> dict[str, Any]:
     size = config.take("val_set_size")
     held_out = config.take("test_datasets")
-    if isinstance(held_out, list) and held_out and isinstance(held_out[0], Mapping):
-        path = str(held_out[0].get("path"))
-        if path.endswith(_LOCAL) and len(held_out) == 1:
-            return {"validation": {"path": path}}
-        config.lose("test_datasets", held_out, "one local file can be the validation part")
-    if isinstance(size, (int, float)) and size > 0:
+    one = held_out[0] if isinstance(held_out, list) and len(held_out) == 1 else None
+    if isinstance(one, Mapping) and str(one.get("path")).endswith(_LOCAL):
+        for key in one.keys() - {"path"}:
+            config.lose(f"test_datasets[0].{key}", one[key], "rows of all parts have one form")
+        config.lose("val_set_size", size, "test_datasets says which rows are held out")
+        return {"validation": {"path": str(one["path"])}}
+    config.lose("test_datasets", held_out, "one local file can be the validation part")
+    if type(size) in (int, float) and 0 < size < math.inf and (size < 1 or float(size).is_integer()):
         return {"validation": float(size) if size < 1 else int(size)}
+    if size != 0:
+        config.lose("val_set_size", size, "a share below 1, or whole rows")
     return {}
 
 
@@ -130,10 +160,15 @@ def _type(config: Reader, entry: Reader, at: str, made: dict[str, Any]) -> None:
     """Say how rows become messages; ready chat rows need no template."""
     kind = entry.take("type")
     field = entry.take("field_messages", "messages")
+    mapped = entry.take("message_property_mappings")
+    if mapped != {"role": "role", "content": "content"}:
+        config.lose(f"{at}.message_property_mappings", mapped, "messages have role and content: rename the keys")
     if kind in (None, "chat_template") or (isinstance(kind, str) and kind.startswith("chat_template")):
         if field != "messages":
             config.lose(f"{at}.field_messages", field, "rows hold `messages`: rename the field")
         return
+    if field != "messages":
+        config.lose(f"{at}.field_messages", field, "only chat rows have such a field")
     if kind in ("alpaca", "alpaca_chat.load_qa", "alpaca:chat"):
         made["messages"] = [
             {"role": "user", "content": "{{ instruction }}\n\n{{ input }}"},
@@ -143,10 +178,10 @@ def _type(config: Reader, entry: Reader, at: str, made: dict[str, Any]) -> None:
         return
     if isinstance(kind, Mapping) and kind.get("field_output"):
         asked = [kind[name] for name in ("field_instruction", "field_input") if kind.get(name)]
-        head = [{"role": "system", "content": kind["system_prompt"]}] if kind.get("system_prompt") else []
+        head = [{"role": "system", "content": str(kind["system_prompt"])}] if kind.get("system_prompt") else []
         user = {"role": "user", "content": "\n\n".join(f"{{{{ {name} }}}}" for name in asked)}
         made["messages"] = [*head, user, {"role": "assistant", "content": f"{{{{ {kind['field_output']} }}}}"}]
-        for key in ("format", "no_input_format"):
-            config.lose(f"{at}.type.{key}", kind.get(key), "fields are put one below the other")
+        for key in kind.keys() - {"field_instruction", "field_input", "field_output", "system_prompt"}:
+            config.lose(f"{at}.type.{key}", kind[key], "fields are put one below the other")
         return
     config.lose(f"{at}.type", kind, "describe the rows in dataset.messages")

@@ -11,6 +11,7 @@ from ftspec.spec.experiment import GROUPS
 from ftspec.workflows.importers.sketch import Reader, Sketch
 
 _PACKAGE = re.compile(r"^\s*#\s*@\s*package\s+(\S+)", re.MULTILINE)
+_OWN = "Hydra's own settings are refused: they can load code"
 _GROUP = re.compile(r"^(?:override\s+)?/?([A-Za-z_]+)$")
 
 
@@ -24,8 +25,6 @@ def sketch_overlay(text: str, content: Mapping[str, Any], data: str | None) -> S
 
     An overlay that names no model or no data gets `tiny` and `data`, and a note that says so.
     """
-    import yaml
-
     overlay = Reader(content)
     choices = _choices(overlay)
     hydra = overlay.take("hydra")
@@ -44,22 +43,47 @@ def sketch_overlay(text: str, content: Mapping[str, Any], data: str | None) -> S
         keys["dataset"] = {"sources": [{"path": data or "data/train.jsonl"}]}
         notes.append(f"the overlay names no data: {data or 'data/train.jsonl'} stands in")
     if isinstance(hydra, Mapping):
-        params = (hydra.get("sweeper") or {}).get("params") if isinstance(hydra.get("sweeper"), Mapping) else None
-        if isinstance(params, Mapping) and params:
-            keys["sweep"] = {**keys.get("sweep", {}), **yaml.safe_load(sweep_block(params))["sweep"]}
-            if any(isinstance(value, list) for value in params.values()):
-                notes.append("a list was one value in hydra.sweeper.params; drop the outer [ ] to sweep over its items")
-        for key, value in hydra.items():
-            rest = {name: item for name, item in value.items() if name != "params"} if key == "sweeper" else value
-            overlay.lose(f"hydra.{key}", rest, "Hydra's own settings are refused: they can load code")
+        _swept(hydra, keys, overlay, notes)
+    else:
+        overlay.lose("hydra", hydra, _OWN)
     return Sketch(keys, choices, None, tuple(notes), tuple(overlay.unequal))
+
+
+def _swept(hydra: Mapping[str, Any], keys: dict[str, Any], overlay: Reader, notes: list[str]) -> None:
+    """Say what Hydra's sweeper sweeps as a block of the experiment; nothing else of Hydra's own has an equal."""
+    import yaml
+
+    rest = dict(hydra)
+    sweeper = hydra.get("sweeper")
+    params = sweeper.get("params") if isinstance(sweeper, Mapping) else None
+    if isinstance(sweeper, Mapping) and isinstance(params, Mapping) and params:
+        says = yaml.safe_load(sweep_block(params))["sweep"]
+        own = _kept(keys.get("sweep"), "sweep", says, overlay)
+        grid = _kept(own.get("grid"), "sweep.grid", says["grid"], overlay)
+        keys["sweep"] = {**own, "grid": {**grid, **says["grid"]}}
+        if any(isinstance(value, list) for value in params.values()):
+            notes.append("a list was one value in hydra.sweeper.params; drop the outer [ ] to sweep over its items")
+        rest["sweeper"] = {name: item for name, item in sweeper.items() if name != "params"}
+    for key, value in rest.items():
+        overlay.lose(f"hydra.{key}", value, _OWN)
+
+
+def _kept(own: Any, at: str, says: Mapping[str, Any], overlay: Reader) -> Mapping[str, Any]:
+    """Return what an overlay's own block says beside Hydra's sweeper; what both say is the sweeper's."""
+    if not isinstance(own, Mapping):
+        overlay.lose(at, own, "hydra.sweeper.params says what is swept")
+        return {}
+    for key in own.keys() & says.keys() - {"grid"}:
+        overlay.lose(f"{at}.{key}", own[key], "hydra.sweeper.params sweeps it")
+    return own
 
 
 def _choices(overlay: Reader) -> dict[str, Any]:
     """Return the options of groups that the defaults list chooses."""
     choices: dict[str, Any] = {}
-    for entry in overlay.take("defaults") or []:
-        if isinstance(entry, str):
+    entries = overlay.take("defaults") or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if not isinstance(entry, Mapping):
             if entry not in ("_self_", "config"):
                 overlay.lose("defaults", entry, "builds on a file that is not known here")
             continue

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ftspec.spec.errors import UsageError
+from ftspec.spec.errors import DataError, UsageError
 from ftspec.workflows.importers.sketch import Reader, Sketch
 
 _HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
+_WHOLE = "give the whole answer of GET /fine_tuning/jobs/ID"
 _RESULT = "says what became of that job, not what it was"
 _REASONS = {
     **dict.fromkeys(
@@ -32,7 +33,7 @@ def is_job(content: Any) -> bool:
 def sketch_job(content: Mapping[str, Any], data: str | None) -> Sketch:
     """Say what a job says. `data` is a local copy of its training file, since a file id names nothing here.
 
-    Raises UsageError for a list of several jobs.
+    Raises UsageError for a list of several jobs, DataError for what is no whole job.
     """
     if content.get("object") == "list":
         if len(content["data"]) != 1:
@@ -40,15 +41,21 @@ def sketch_job(content: Mapping[str, Any], data: str | None) -> Sketch:
         content = content["data"][0]
     job = Reader(content)
     notes: list[str] = []
-    keys: dict[str, Any] = {"provider": {"profile": "openai"}, "model": job.take("model")}
-    method = job.take("method") or {"type": "supervised"}
-    kind = method.get("type", "supervised")
-    asked = {**(job.take("hyperparameters") or {}), **((method.get(kind) or {}).get("hyperparameters") or {})}
+    keys: dict[str, Any] = {"provider": {"profile": "openai"}, "model": _text(job, "model")}
+    method = _mapping(job.take("method"), "method")
+    kind = str(method.get("type", "supervised"))
+    own = _mapping(method.get(kind), f"method.{kind}")
+    used = _mapping(job.take("hyperparameters"), "hyperparameters")
+    chosen = _mapping(own.get("hyperparameters"), f"method.{kind}.hyperparameters")
+    asked = {**used, **chosen}
     if kind != "supervised":
         keys["method"] = {"type": kind}
-    for key, value in (method.get(kind) or {}).items():
+    for key, value in own.items():
         if key != "hyperparameters":
             job.lose(f"method.{kind}.{key}", value, "only supervised trainings have a schema here")
+    for key in used:
+        if key in chosen and used[key] != chosen[key]:
+            job.lose(f"hyperparameters.{key}", used[key], f"method.{kind} asks for {chosen[key]}; write this to pin it")
     keys["dataset"] = _dataset(job, data, notes)
     known = {key: asked[key] for key in _HYPERPARAMETERS if asked.get(key) is not None}
     if known:
@@ -64,8 +71,23 @@ def sketch_job(content: Mapping[str, Any], data: str | None) -> Sketch:
     return Sketch(keys, {}, None, tuple(notes), unequal)
 
 
+def _text(job: Reader, key: str) -> str:
+    value = job.take(key)
+    if not isinstance(value, str) or not value:
+        raise DataError("job", f"the job names no {key}", fix=_WHOLE)
+    return value
+
+
+def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise DataError("job", f"{key} must be keys and values", fix=_WHOLE)
+    return value
+
+
 def _dataset(job: Reader, data: str | None, notes: list[str]) -> dict[str, Any]:
-    training, validation = job.take("training_file"), job.take("validation_file")
+    training, validation = _text(job, "training_file"), job.take("validation_file")
     path = data or f"data/{training}.jsonl"
     if data is None:
         notes.append(f"put the bytes of {training} into {path} (or give --data FILE)")
@@ -81,11 +103,12 @@ def _dataset(job: Reader, data: str | None, notes: list[str]) -> dict[str, Any]:
 
 def _name(job: Reader, keys: dict[str, Any]) -> None:
     suffix = job.take("user_provided_suffix")
-    if suffix and re.fullmatch(r"[A-Za-z0-9-]{1,40}", suffix):
+    if isinstance(suffix, str) and re.fullmatch(r"[A-Za-z0-9-]{1,40}", suffix):
         keys["suffix"] = suffix
     else:
         job.lose("user_provided_suffix", suffix, "a suffix is at most 40 letters, digits and -")
-    metadata = {key: value for key, value in (job.take("metadata") or {}).items() if not key.startswith("ftspec")}
+    labels = _mapping(job.take("metadata"), "metadata")
+    metadata = {key: str(value) for key, value in labels.items() if not key.startswith("ftspec")}
     if metadata:
         kept = dict(list(metadata.items())[:13])
         keys["metadata"] = kept
