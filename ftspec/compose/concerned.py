@@ -1,17 +1,20 @@
 """Which runs of a sweep something concerns, in the words of the sweep."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ftspec.compose.labels import label, names
 from ftspec.compose.points import Coordinates, same
 
+_MOST_VALUES = 3
+
 
 def concerned(labels: Iterable[str], points: Mapping[str, Coordinates]) -> tuple[str, str]:
     """Return which of the `points` are meant, `count=20`, and the label of the first; nothing where all are.
 
-    It names the fewest coordinates that these runs have in common and no other run has together.
+    It names the fewest coordinates that these runs have in common and no other run has together, else the values of the
+    one axis that tells them apart.
     """
     wanted = set(labels)
     chosen = [name for name in points if name in wanted]
@@ -24,7 +27,21 @@ def concerned(labels: Iterable[str], points: Mapping[str, Coordinates]) -> tuple
         for some in itertools.combinations(common, size):
             if sum(all(_has(coordinates, *one) for one in some) for coordinates in points.values()) == len(chosen):
                 return label(dict(some), short), first
+    for key in points[first]:
+        values = dict.fromkeys(_text(points[name], key, short) for name in chosen)
+        if None not in values and sum(_text(there, key, short) in values for there in points.values()) == len(chosen):
+            return _either([text for text in values if text is not None]), first
     return f"{len(chosen)} of {len(points)} runs, the first {first}", first
+
+
+def _text(coordinates: Coordinates, key: str, short: Mapping[str, str]) -> str | None:
+    return label({key: coordinates[key]}, short) if key in coordinates else None
+
+
+def _either(texts: Sequence[str]) -> str:
+    if len(texts) > _MOST_VALUES:
+        return f"{', '.join(texts[: _MOST_VALUES - 1])} and {len(texts) - _MOST_VALUES + 1} more"
+    return f"{', '.join(texts[:-1])} or {texts[-1]}"
 
 
 def _has(coordinates: Coordinates, key: str, value: Any) -> bool:
