@@ -144,8 +144,9 @@ def _split(config: Reader) -> dict[str, Any]:
     held_out = config.take("test_datasets")
     one = held_out[0] if isinstance(held_out, list) and len(held_out) == 1 else None
     if isinstance(one, Mapping) and str(one.get("path")).endswith(_LOCAL):
-        for key in one.keys() - {"path"}:
-            config.lose(f"test_datasets[0].{key}", one[key], "rows of all parts have one form")
+        for key, value in one.items():
+            if key != "path":
+                config.lose(f"test_datasets[0].{key}", value, "rows of all parts have one form")
         config.lose("val_set_size", size, "test_datasets says which rows are held out")
         return {"validation": {"path": str(one["path"])}}
     config.lose("test_datasets", held_out, "one local file can be the validation part")
@@ -181,7 +182,8 @@ def _type(config: Reader, entry: Reader, at: str, made: dict[str, Any]) -> None:
         head = [{"role": "system", "content": str(kind["system_prompt"])}] if kind.get("system_prompt") else []
         user = {"role": "user", "content": "\n\n".join(f"{{{{ {name} }}}}" for name in asked)}
         made["messages"] = [*head, user, {"role": "assistant", "content": f"{{{{ {kind['field_output']} }}}}"}]
-        for key in kind.keys() - {"field_instruction", "field_input", "field_output", "system_prompt"}:
-            config.lose(f"{at}.type.{key}", kind[key], "fields are put one below the other")
+        for key, value in kind.items():
+            if key not in ("field_instruction", "field_input", "field_output", "system_prompt"):
+                config.lose(f"{at}.type.{key}", value, "fields are put one below the other")
         return
     config.lose(f"{at}.type", kind, "describe the rows in dataset.messages")

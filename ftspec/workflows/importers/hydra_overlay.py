@@ -73,8 +73,9 @@ def _kept(own: Any, at: str, says: Mapping[str, Any], overlay: Reader) -> Mappin
     if not isinstance(own, Mapping):
         overlay.lose(at, own, "hydra.sweeper.params says what is swept")
         return {}
-    for key in own.keys() & says.keys() - {"grid"}:
-        overlay.lose(f"{at}.{key}", own[key], "hydra.sweeper.params sweeps it")
+    for key, value in own.items():
+        if key in says and key != "grid":
+            overlay.lose(f"{at}.{key}", value, "hydra.sweeper.params sweeps it")
     return own
 
 
