@@ -164,4 +164,9 @@ def logrange(start: str, stop: str, count: int, digits: int = 4) -> Values:
     if any(one == other for one, other in itertools.pairwise(points)):
         raise AxisError("axis", f"equal neighbours after rounding to {digits} digits", "ask for fewer values")
     whole = all(point == point.to_integral_value() for point in points) and not set(".eE") & set(start + stop)
-    return Values(count, [int(point) if whole else float(point) for point in points])
+    values = [int(point) if whole else float(point) for point in points]
+    for value in values:
+        if value == 0 or (isinstance(value, float) and not math.isfinite(value)):
+            raise AxisError("axis", "logrange holds a number that is too large or too small to be written exactly")
+        _check_exact(value)
+    return Values(count, values)

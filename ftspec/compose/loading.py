@@ -1,6 +1,7 @@
 """Load an experiment: compose, expand, check; all problems at once, each with its place."""
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -186,6 +187,10 @@ class Loading:
         if not planned and not self.findings.any:
             self.findings.add(("sweep",), Problem("no_runs", "no run is left: every point is excluded", "sweep"))
         labels = self._labels(planned)
+        for name, count in Counter(labels).items():
+            if count > 1:
+                fix = "its values differ beyond what a label shows: change one of them a little"
+                self.findings.add(("sweep",), Problem("axis", f"{count} runs would be called {name}", "sweep", fix=fix))
         return [self._point(one, labels[number]) for number, one in enumerate(planned)]
 
     def _labels(self, planned: Sequence[Planned]) -> list[str]:
@@ -325,10 +330,8 @@ def _whole(config: Any, key: str, default: int) -> int:
 
 
 def _swept(points: Sequence[_Point]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for point in points:
         for key, value in point.planned.coordinates.items():
-            values = found.setdefault(key, [])
-            if value not in values:
-                values.append(value)
-    return found
+            found.setdefault(key, {}).setdefault(repr(value), value)
+    return {key: list(values.values()) for key, values in found.items()}

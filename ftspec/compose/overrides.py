@@ -7,7 +7,9 @@ from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _RESERVED = frozenset({"true", "false", "null", "nan", "inf"})
-KEY = re.compile(r"[A-Za-z_][\w-]*(\.\w[\w-]*)*")
+# A key as Hydra's grammar reads it.
+_WORD = "[A-Za-z_][A-Za-z0-9_-]*"
+KEY = re.compile(rf"{_WORD}(\.({_WORD}|0|[1-9][0-9]*))*")
 
 
 def written(value: Any) -> str:

@@ -79,19 +79,21 @@ class Expansion:
     idle: list[Path] = field(default_factory=list)
 
 
-def expand(block: Block, seed: int, limit: int) -> Expansion:
+def expand(block: Block, seed: int, limit: int, times: int = 1) -> Expansion:
     """Make the points of a block. Raises AxisError `too_many_runs` before memory grows.
 
-    `limit` is the greatest number of points; where exclude or random may drop some, more are looked at.
+    `limit` is the greatest number of runs, `times` how many each point gives; where exclude or random may drop some
+    points, more are looked at.
     """
     work = block.work()
     shrinks = _shrinks(block)
-    if work > (max(limit, MAX_PRODUCT) if shrinks else limit):
-        raise too_many(work, limit)
+    most = max(1, limit // times)
+    if work > (max(most, MAX_PRODUCT) if shrinks else most):
+        raise too_many(work * times, limit)
     idle: list[Path] = []
     points = _points(block, seed, idle)
-    if len(points) > limit:
-        raise too_many(len(points), limit)
+    if len(points) > most:
+        raise too_many(len(points) * times, limit)
     if block.union:  # each block has its own order of keys; points have one
         order = block.swept()
         points = [{key: point[key] for key in order if key in point} for point in points]
@@ -139,7 +141,11 @@ def _matches(point: Coordinates, pairs: Mapping[str, Any]) -> bool:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal and of one kind: 1 and 1.0 are, 1 and true are not."""
+    """Tell whether two values are equal and of one kind, to the ground: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 

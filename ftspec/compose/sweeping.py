@@ -110,7 +110,11 @@ class Sweeping:
             raise AxisError("axis", what.get(top, f"{top} is no part of a run"), fix)
         if self.session.is_group(key):
             return
-        if not KEY.fullmatch(key) or not (exists(self.raw, key) or shapes_at(key.split("."))):
+        known = exists(self.raw, key) or shapes_at(key.split("."))
+        if known and not KEY.fullmatch(key):
+            message = "cannot be swept: an override cannot hold this key"
+            raise AxisError("axis", message, "rename it: ASCII letters, digits, _ and -; sweep what stands above it")
+        if not known:
             problem = unknown_key(key)
             raise AxisError(problem.code, problem.message, problem.fix)
 
@@ -152,6 +156,8 @@ class Sweeping:
         too_large = block is not None and block.size() > limit
         for one in given:
             try:
+                if one.key == "seed" and one.values is not None and repeats > 1:
+                    raise AxisError("axis", "seed is swept and repeats counts seeds too", "use one of them")
                 if one.values is not None and one.values.count <= points.MAX_PRODUCT:
                     _check_twice(one.values.make())
                 block = self._with(block, one) if block is not None else None
@@ -175,11 +181,12 @@ class Sweeping:
         for one in further:
             assert one.values is not None
             self.columns[one.key] = Column(one.key, one.values)
+            self.groups |= {one.key} if one.is_group else set()
         times = repeats * _product(one.values.count for one in further if one.values is not None)
         if block is not None and (block.axes or block.union):
             if block.size() * times > limit and not (block.exclude or block.union):
                 raise points.too_many(block.size() * times, limit)
-            expansion = points.expand(block, seed, max(1, limit // times))
+            expansion = points.expand(block, seed, limit, times)
             if expansion.idle and not given:
                 self._report_idle(expansion.idle)
             base = expansion.points
@@ -227,7 +234,8 @@ class Sweeping:
             overrides = [self.assignment(key, value) for key, value in coordinates.items()]
             for one, value in zip(given, values, strict=True):
                 if one.values is None:
-                    overrides.append(one.text)
+                    lacking = not one.prefix and not one.is_group and self._below_choice(one.key)
+                    overrides.append(f"++{one.text}" if lacking else one.text)
                 else:
                     coordinates[one.key] = value
                     overrides.append(self.assignment(one.key, value, one.prefix))
@@ -242,9 +250,13 @@ class Sweeping:
 
     def _prefix(self, key: str) -> str:
         if key not in self._prefixes:
-            known = key in self.groups or self.session.is_group(key) or exists(self.raw, key)
-            self._prefixes[key] = "" if known else "++"
+            group = key in self.groups or self.session.is_group(key)
+            self._prefixes[key] = "" if group or (exists(self.raw, key) and not self._below_choice(key)) else "++"
         return self._prefixes[key]
+
+    def _below_choice(self, key: str) -> bool:
+        """Tell whether a group above the key is swept: another option may lack what the base's option has."""
+        return any(key != group and under(key, group.replace("/", ".")) for group in self.groups)
 
 
 def _product(counts: Iterator[int]) -> int:

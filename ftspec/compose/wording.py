@@ -141,6 +141,9 @@ def _worded(one: _Located) -> Placed:
         return _tag(one)
     if one.kind in ("too_short", "too_long", "string_too_short", "string_too_long") and not words:
         return one.path, Problem("invalid_value", one.raw["msg"], dotted(one.path))
+    if one.kind == "too_long" and isinstance(one.value, (dict, list)):
+        message = f"holds {len(one.value)} entries, at most {one.raw['ctx']['max_length']}"
+        return one.path, Problem("invalid_value", message, dotted(one.path))
     if one.kind == "too_short" and one.value in ({}, []):
         return one.path, Problem("invalid_value", f"must not be empty: {words}, one at least", dotted(one.path))
     message = f"must be {words} (got {shown(one.value)})" if words else one.raw["msg"]

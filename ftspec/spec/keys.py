@@ -68,7 +68,7 @@ WORDS: dict[str, Words] = {
             ),
             "suffix": ("Part of the tuned model's name, at hosts that take one.", "suffix: routing"),
             "metadata": (
-                "Labels of each job; ftspec adds three of its own.",
+                "Labels of each job, 13 at most; ftspec adds three of its own.",
                 "metadata: {team: support}",
             ),
             "lint": (

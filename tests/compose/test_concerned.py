@@ -73,3 +73,8 @@ def test_many_values_of_one_axis_are_counted() -> None:
     points: dict[str, Coordinates] = {f"seed={n}": {"seed": n} for n in range(9)}
     assert concerned([f"seed={n}" for n in range(7)], points)[0] == "seed=0, seed=1 and 5 more"
     assert concerned(["seed=1", "seed=3"], points)[0] == "seed=1 or seed=3"
+
+
+def test_many_axes_in_common_cost_little() -> None:
+    points: dict[str, Coordinates] = {f"r{n}": {f"k{i}": "v" for i in range(30)} | {"seed": n} for n in range(20)}
+    assert concerned(["r3"], points)[0] == "seed=3"

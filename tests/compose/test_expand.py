@@ -233,6 +233,21 @@ def test_verify_stops_on_a_difference(make_project) -> None:
     assert "seed=2" in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [True, 1.0, "1"])
+def test_verify_tells_kinds_apart(make_project, value: Any) -> None:
+    composed = load(make_project("metadata: {a: b}\nrepeats: 1\nsweep: {grid: {seed: [1, 2]}}\n"), "x")
+    composed.points[0].hydra_config["seed"] = value
+    with pytest.raises(SpecError, match="not what Hydra composes"):
+        verify_with_hydra(composed)
+
+
+def test_verify_looks_at_what_is_trained(make_project) -> None:
+    composed = load(make_project("sweep: {grid: {seed: [1, 2]}}\n"), "x")
+    composed.points[0].config["model"] = "other"
+    with pytest.raises(SpecError, match="not what Hydra composes"):
+        verify_with_hydra(composed)
+
+
 def test_verify_names_a_file_that_changed_meanwhile(make_project) -> None:
     project = make_project("seed: 3\n")
     composed = load(project, "x")

@@ -1,5 +1,6 @@
 """The sweep block as points: golden ones for every form, laws of the product, and the cap before memory grows."""
 
+import json
 import time
 import tracemalloc
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftspec.compose import load
+from ftspec.compose import load, verify_with_hydra
 from ftspec.compose.axes import listed
 from ftspec.compose.points import Axis, Block, Column, expand
 from ftspec.spec.errors import SpecError
@@ -227,3 +228,70 @@ def test_union_exclude_and_random_laws(one: dict[str, list[int]], other: dict[st
     drawn = expand(Block(first.axes, union=(second,), random=3), 0, 10_000).points
     assert len(drawn) == min(3, len(both))
     assert [point for point in both if point in drawn] == drawn
+
+
+def said(project: Any, *overrides: str) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        load(project, "x", overrides)
+    return [f"{one.site}: {one.path}: {one.message}" for one in caught.value.problems]
+
+
+def test_seeds_of_the_command_line_are_not_dropped_beside_repeats(make_project) -> None:
+    """Three seeds and `repeats: 2` gave two runs, one of a seed that nobody asked for."""
+    assert said(make_project("repeats: 2\n"), "seed=7,9,11") == [
+        "command line: seed: seed is swept and repeats counts seeds too"
+    ]
+    runs = load(make_project("repeats: 2\n"), "x", ["seed=7"]).points
+    assert [run.config["seed"] for run in runs] == [7, 8]
+
+
+@pytest.mark.parametrize("key", ["metadata.größe", "metadata.日本", "dataset.sources.00.count"])
+def test_an_axis_that_no_override_can_hold(make_project, key: str) -> None:
+    (told,) = said(make_project(f"sweep: {{grid: {{{key}: [a, b]}}}}\n"))
+    assert told.endswith(f"{key}: cannot be swept: an override cannot hold this key")
+
+
+@pytest.mark.parametrize("axis", ["logrange(1, 1e400, 3)", "logrange(1e-400, 1e-390, 3)"])
+def test_logrange_beyond_floats(make_project, axis: str) -> None:
+    (told,) = said(make_project(f"sweep: {{grid: {{hyperparameters.learning_rate_multiplier: '{axis}'}}}}\n"))
+    assert "too large or too small" in told
+
+
+def test_the_cap_counts_repeats(make_project) -> None:
+    block = "{grid: {metadata.a: 'choice(a,b,c,d)'}}, {grid: {metadata.b: 'choice(a,b,c,d)'}}"
+    (told,) = said(make_project(f"repeats: 3\nsweep: {{max_runs: 20, union: [{block}]}}\n"))
+    assert told.endswith("the sweep has 24 runs, the limit is 20")
+
+
+def test_kinds_are_told_apart_to_the_ground(make_project) -> None:
+    key = "dataset.sources.0.where.flag"
+    values = [1, True, "1", "true", 1.5]
+    assert repr(load(make_project(f"sweep: {{grid: {{{key}: {json.dumps(values)}}}}}\n"), "x").swept[key]) == repr(
+        values
+    )
+    kept = load(make_project(f"sweep: {{grid: {{{key}: [[1], [true]]}}, exclude: [{{{key}: [true]}}]}}\n"), "x").points
+    assert [run.coordinates[key] for run in kept] == [[1]]
+
+
+def test_two_runs_of_one_name_are_an_error(make_project) -> None:
+    texts = [f"Answer with the name of the queue, please, variant {number}" for number in (37883, 85534)]
+    (told,) = said(make_project(f"sweep: {{grid: {{description: {json.dumps(texts)}}}}}\n"))
+    assert "2 runs would be called description=" in told
+
+
+@pytest.mark.parametrize("base", ["a", "b"])
+@pytest.mark.parametrize("typed", [False, True])
+def test_an_axis_inside_the_options_of_another(make_files, base: str, typed: bool) -> None:
+    """Whether it worked went by what the option of the base happened to hold."""
+    grid = "" if typed else ", dataset.split.test: [1, 2]"
+    project = make_files(
+        {
+            "conf/dataset/a.yaml": "sources: [{path: data/a.jsonl}]\nsplit: {test: 7}\n",
+            "conf/dataset/b.yaml": "sources: [{path: data/b.jsonl}]\n",
+            "experiments/x.yaml": f"defaults: [config, override dataset: {base}, _self_]\nmodel: tiny\n"
+            f"sweep: {{grid: {{dataset: [a, b]{grid}}}}}\n",
+        }
+    )
+    composed = load(project, "x", ["dataset.split.test=2"] if typed else [])
+    assert [run.config["dataset"]["split"]["test"] for run in composed.points] == ([2, 2] if typed else [1, 2, 1, 2])
+    assert verify_with_hydra(composed) == (len(composed.points),) * 2

@@ -55,11 +55,14 @@ def sketch_axolotl(content: Mapping[str, Any], data: str | None) -> Sketch:
     notes.append("provider nebius: axolotl's learning rate is absolute, and that host takes one; choose yours")
     weights: dict[str, Any] = {}
     dataset = _dataset(config, data, weights, notes)
+    own = dict(weights)
     for key in _WEIGHTS:
         value = config.take(key)
         if value == "auto":
             config.lose(key, value, "say what is learned: weights.train_on")
-        elif value is not None and key not in weights:
+        elif own and value != own.get(key):
+            config.lose(key, value, "a data set says what is learned of it")
+        elif value is not None:
             weights[key] = value
     keys["dataset"] = dataset
     try:
@@ -110,6 +113,7 @@ def _hyperparameters(config: Reader) -> dict[str, Any]:
 
 def _dataset(config: Reader, data: str | None, weights: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     made: dict[str, Any] = {"sources": []}
+    first: list[dict[str, Any]] | None = None
     given = config.take("datasets") or []
     if not isinstance(given, list):
         config.lose("datasets", given, "no list")
@@ -124,7 +128,12 @@ def _dataset(config: Reader, data: str | None, weights: dict[str, Any], notes: l
             config.lose(f"{at}.path", path, "no local file: download it to data/ and say --data FILE")
         elif path != named:
             config.lose(f"{at}.path", named, f"{path} stands for it")
-        _type(config, entry, at, made)
+        kind = entry.rest.get("type")
+        template = _template(config, entry, at)
+        if number == 0:
+            first = template
+        elif template != first:
+            config.lose(f"{at}.type", kind, "one template makes the rows of all sources; this one needs another")
         for key in _WEIGHTS:
             value = entry.take(key)
             if value is not None and weights.setdefault(key, value) != value:
@@ -134,6 +143,8 @@ def _dataset(config: Reader, data: str | None, weights: dict[str, Any], notes: l
     if not given:
         made["sources"].append({"path": data or "data/train.jsonl"})
         notes.append("no data set was named")
+    if first is not None:
+        made["messages"] = first
     if split := _split(config):
         made["split"] = split
     return made
@@ -157,7 +168,7 @@ def _split(config: Reader) -> dict[str, Any]:
     return {}
 
 
-def _type(config: Reader, entry: Reader, at: str, made: dict[str, Any]) -> None:
+def _template(config: Reader, entry: Reader, at: str) -> list[dict[str, Any]] | None:
     """Say how rows become messages; ready chat rows need no template."""
     kind = entry.take("type")
     field = entry.take("field_messages", "messages")
@@ -167,23 +178,22 @@ def _type(config: Reader, entry: Reader, at: str, made: dict[str, Any]) -> None:
     if kind in (None, "chat_template") or (isinstance(kind, str) and kind.startswith("chat_template")):
         if field != "messages":
             config.lose(f"{at}.field_messages", field, "rows hold `messages`: rename the field")
-        return
+        return None
     if field != "messages":
         config.lose(f"{at}.field_messages", field, "only chat rows have such a field")
     if kind in ("alpaca", "alpaca_chat.load_qa", "alpaca:chat"):
-        made["messages"] = [
+        config.lose(f"{at}.type", kind, "the preamble that axolotl puts before the instruction is left out")
+        return [
             {"role": "user", "content": "{{ instruction }}\n\n{{ input }}"},
             {"role": "assistant", "content": "{{ output }}"},
         ]
-        config.lose(f"{at}.type", kind, "the preamble that axolotl puts before the instruction is left out")
-        return
     if isinstance(kind, Mapping) and kind.get("field_output"):
         asked = [kind[name] for name in ("field_instruction", "field_input") if kind.get(name)]
         head = [{"role": "system", "content": str(kind["system_prompt"])}] if kind.get("system_prompt") else []
         user = {"role": "user", "content": "\n\n".join(f"{{{{ {name} }}}}" for name in asked)}
-        made["messages"] = [*head, user, {"role": "assistant", "content": f"{{{{ {kind['field_output']} }}}}"}]
         for key, value in kind.items():
             if key not in ("field_instruction", "field_input", "field_output", "system_prompt"):
                 config.lose(f"{at}.type.{key}", value, "fields are put one below the other")
-        return
+        return [*head, user, {"role": "assistant", "content": f"{{{{ {kind['field_output']} }}}}"}]
     config.lose(f"{at}.type", kind, "describe the rows in dataset.messages")
+    return None

@@ -39,9 +39,12 @@ def sketch_overlay(text: str, content: Mapping[str, Any], data: str | None) -> S
     if "model" not in keys:
         keys = {"model": "tiny", **keys}
         notes.append("the overlay names no model: tiny stands in")
-    if "dataset" not in keys and "dataset" not in choices:
-        keys["dataset"] = {"sources": [{"path": data or "data/train.jsonl"}]}
+    dataset = keys.get("dataset", {})
+    if "dataset" not in choices and isinstance(dataset, Mapping) and "sources" not in dataset:
+        keys["dataset"] = {"sources": [{"path": data or "data/train.jsonl"}], **dataset}
         notes.append(f"the overlay names no data: {data or 'data/train.jsonl'} stands in")
+    elif data is not None:
+        notes.append(f"the overlay names its data: {data} is not used")
     if isinstance(hydra, Mapping):
         _swept(hydra, keys, overlay, notes)
     else:
@@ -111,7 +114,8 @@ def _known(value: Any, at: Sequence[str | int], overlay: Reader) -> Any:
                 kept[str(key)] = taken
         return kept
     if isinstance(value, list):
-        return [_known(item, (*at, number), overlay) for number, item in enumerate(value)]
+        kept_items = ((item, _known(item, (*at, number), overlay)) for number, item in enumerate(value))
+        return [taken for item, taken in kept_items if taken is not None or item is None]
     if isinstance(value, str) and "${" in value and reference_problem(value):
         overlay.lose(".".join(map(str, at)), value, "resolvers are refused: a spec is the same on every machine")
         return None

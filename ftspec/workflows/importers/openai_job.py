@@ -53,6 +53,9 @@ def sketch_job(content: Mapping[str, Any], data: str | None) -> Sketch:
     for key, value in own.items():
         if key != "hyperparameters":
             job.lose(f"method.{kind}.{key}", value, "only supervised trainings have a schema here")
+    for key, value in method.items():
+        if key not in ("type", kind):
+            job.lose(f"method.{key}", value, f"the method is {kind}")
     for key in used:
         if key in chosen and used[key] != chosen[key]:
             job.lose(f"hyperparameters.{key}", used[key], f"method.{kind} asks for {chosen[key]}; write this to pin it")
@@ -108,7 +111,12 @@ def _name(job: Reader, keys: dict[str, Any]) -> None:
     else:
         job.lose("user_provided_suffix", suffix, "a suffix is at most 40 letters, digits and -")
     labels = _mapping(job.take("metadata"), "metadata")
-    metadata = {key: str(value) for key, value in labels.items() if not key.startswith("ftspec")}
+    metadata = {}
+    for key, value in labels.items():
+        if key.startswith("ftspec"):
+            job.lose(f"metadata.{key}", value, "labels that begin so are ftspec's own")
+        else:
+            metadata[key] = str(value)
     if metadata:
         kept = dict(list(metadata.items())[:13])
         keys["metadata"] = kept
