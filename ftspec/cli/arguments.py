@@ -127,7 +127,7 @@ def gathered(targets: Sequence[Target], do: Callable[[Target], T]) -> tuple[list
 
 
 def _in_some(problem: Problem, names: Sequence[str], targets: int) -> Problem:
-    if len(names) == targets or problem.line:
+    if len(names) == targets or problem.file.startswith("experiments/"):
         return problem
     return replace(problem, message=f"{problem.message} (in {', '.join(names)})")
 

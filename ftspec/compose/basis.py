@@ -9,7 +9,7 @@ from ftspec.compose.findings import Findings
 from ftspec.compose.given import Given
 from ftspec.compose.holes import leave_out, of_files
 from ftspec.compose.session import Session
-from ftspec.spec.errors import Problem
+from ftspec.spec.errors import COMMAND_LINE, Problem
 
 _MOST_HOLES = 50
 
@@ -80,7 +80,15 @@ class Basis:
         """Return the sweep block as overrides of its keys leave it."""
         given = self.findings.given
         # `~sweep` means the block, wherever it is written; to Hydra it would mean the group's entry alone.
-        sweep = None if any(one.prefix == "~" and one.key == "sweep" for one in given) else base.sweep
+        gone = any(one.prefix == "~" and one.key == "sweep" for one in given)
+        sweep = None if gone else base.sweep
+        more = [one for one in given if one.is_sweep_block and not one.is_group and one.prefix != "~"]
+        if gone and more:
+            fix = "give the axes beside it: seed=1,2"
+            self.findings.place(
+                Problem("compose", "~sweep takes the whole block away", more[0].key, COMMAND_LINE, fix=fix)
+            )
+            return None
         if any(one.is_sweep_block and not one.is_group for one in given):
             try:
                 return self.expander.sweep_of([one.text for one in given if one.values is None])

@@ -14,7 +14,7 @@ def sweep_block(params: Mapping[str, Any]) -> str:
 
     A text there is override grammar and stays one; a YAML list there is one value in Hydra, so it becomes `[[...]]`.
     """
-    grid = {str(key): value if isinstance(value, str) else [value] for key, value in params.items()}
+    grid = {str(key).lstrip("+"): value if isinstance(value, str) else [value] for key, value in params.items()}
     written: str = yaml.safe_dump({"sweep": {"grid": grid}}, sort_keys=False, default_flow_style=None, width=120)
     return written
 

@@ -81,7 +81,8 @@ def _missing(missing: str, session: Session, top: str) -> Problem:
         )
     for file, nodes in _entries(session):
         names = [_name(node) for node in nodes]
-        if option in names and (not group or group in names):
+        beside = file.path.rpartition("/")[0] == group  # in its own group an option names another without it
+        if option in names and (not group or beside or group in names):
             node = nodes[names.index(option)]
             return problem.at(file.shown, node.line, node.column)
     return problem.at(top, 1, 1)

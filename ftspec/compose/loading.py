@@ -19,7 +19,7 @@ from ftspec.compose.given import Given
 from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
 from ftspec.compose.numbers import inexact
-from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, without_effect
+from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, shadowed, without_effect
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
 from ftspec.compose.remains import Remains, salvage
@@ -276,6 +276,8 @@ class Loading:
     def _check_effects(self, points: Sequence[_Point], sweeping: Sweeping) -> None:
         for path, problem, scope in without_effect(self.session, self.given, sweeping, self.findings.groups):
             self.findings.add(path, problem, scope)
+        for path, problem in shadowed(self.session, self.findings.groups):
+            self.findings.add(path, problem)
         if not self.findings.any:
             for path, problem in repeated_runs([(p.planned.coordinates, p.experiment) for p in points]):
                 self.findings.add(path, problem)

@@ -62,13 +62,13 @@ class Block:
     def size(self) -> int:
         """Return an upper bound of the number of points, by arithmetic."""
         own = math.prod(axis.count for axis in self.axes) if self.axes else 0
-        total = own + sum(block.size() for block in self.union)
+        total = own + sum(max(1, block.size()) for block in self.union)
         return min(total, self.random) if self.random else total
 
     def work(self) -> int:
         """Return how many points must be made to know which ones remain."""
         own = math.prod(axis.count for axis in self.axes) if self.axes else 0
-        return own + sum(block.work() for block in self.union)
+        return own + sum(max(1, block.work()) for block in self.union)
 
 
 @dataclass
@@ -114,7 +114,8 @@ def _shrinks(block: Block) -> bool:
 def _points(block: Block, seed: int, idle: list[Path]) -> list[Coordinates]:
     points = list(_product(block.axes))
     for further in block.union:
-        points.extend(_points(further, seed, idle))
+        # A block without axes is the experiment as it stands: "the default, and one change each".
+        points.extend(_points(further, seed, idle) if further.axes or further.union else [{}])
     points = _distinct(points) if block.union else points
     for number, pairs in enumerate(block.exclude):
         kept = [point for point in points if not _matches(point, pairs)]

@@ -82,6 +82,23 @@ def without_effect(
         yield (column.at if column is not None else (group,)), problem, Scope()
 
 
+def shadowed(session: Session, groups: tuple[str, ...]) -> Iterator[tuple[Path, Problem]]:
+    """Yield keys of the experiment's own file that a file of its defaults list sets later: `_self_` is not last."""
+    files = merged_files(session, groups)
+    own = next((file for file, _ in files if file.layer == "experiments" and file.path == f"{session.name}.yaml"), None)
+    if own is None or own.document is None or files[-1][0] is own:
+        return
+    table = file_table(session, groups)
+    for path, key, value in own.document.entries():
+        place = table.get(path)
+        if value.kind != "map" and path[0] != "defaults" and place is not None and place.file != own.shown:
+            message = f"has no effect: {place.file}:{place.line}:{place.column} sets it later"
+            problem = Problem(
+                "no_effect", message, ".".join(map(str, path)), fix="put _self_ last in the defaults list"
+            )
+            yield path, problem.at(own.shown, key.line, key.column)
+
+
 def _may_be_covered(session: Session, group: str) -> bool:
     """Cheap test before the defaults list is asked for: does a file outside the group set keys of it?"""
     for (_, path), file in session.snapshot.loaded.items():

@@ -23,7 +23,6 @@ Path = tuple[str | int, ...]
 Report = Callable[[Path, Problem], None]
 
 # What no run may differ in: the sweep itself, and what belongs to the experiment as a whole.
-_NOT_SWEPT = ("budget", "repeats", "sweep")
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,7 @@ class Sweeping:
         return axes.listed([self.session.parse(f"{key}={text}").value()])
 
     def _check_key(self, key: str) -> None:
-        top = key.split(".")[0]
-        if top in _NOT_SWEPT or under(key.replace("/", "."), "hydra"):
-            what = {"repeats": "repeats is an axis of its own", "sweep": "a sweep cannot sweep itself"}
-            fix = "sweep seed, or leave repeats to count seeds" if top == "repeats" else ""
-            raise AxisError("axis", what.get(top, f"{top} is no part of a run"), fix)
+        self._check_part(key)
         if self.session.is_group(key):
             return
         known = exists(self.raw, key) or shapes_at(key.split("."))
@@ -117,6 +112,14 @@ class Sweeping:
         if not known:
             problem = unknown_key(key)
             raise AxisError(problem.code, problem.message, problem.fix)
+
+    def _check_part(self, key: str) -> None:
+        """Raise AxisError for a key in which runs cannot differ."""
+        top = key.split(".")[0]
+        if top in spec.NOT_SWEPT or under(key.replace("/", "."), "hydra"):
+            what = {"repeats": "repeats is an axis of its own", "sweep": "a sweep cannot sweep itself"}
+            fix = "sweep seed, or leave repeats to count seeds" if top == "repeats" else ""
+            raise AxisError("axis", what.get(top, f"{top} is no part of a run"), fix)
 
     def _check_options(self, group: str, values: Sequence[Any]) -> None:
         options = self.session.snapshot.options(group)
@@ -152,12 +155,21 @@ class Sweeping:
         self, block: Block | None, given: Sequence[Given], seed: int, repeats: int, limit: int
     ) -> Iterator[Planned]:
         """Yield the runs. Raises AxisError `too_many_runs`, counted before any is made."""
+        for one in given:
+            if one.is_sweep_block and one.values is not None:
+                axis = one.key.removeprefix("sweep.grid.")
+                fix = f"give the axis itself: {axis}=1,2" if axis != one.key else ""
+                swept = AxisError("axis", "a sweep cannot sweep itself", fix)
+                swept.given = one.key
+                raise swept
         given = [one for one in given if not one.is_sweep_block]
         too_large = block is not None and block.size() > limit
         for one in given:
             try:
                 if one.key == "seed" and one.values is not None and repeats > 1:
                     raise AxisError("axis", "seed is swept and repeats counts seeds too", "use one of them")
+                if one.values is not None:
+                    self._check_part(one.key)
                 if one.values is not None and one.values.count <= points.MAX_PRODUCT:
                     _check_twice(one.values.make())
                 block = self._with(block, one) if block is not None else None

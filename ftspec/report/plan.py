@@ -35,7 +35,10 @@ def _head(plan: Plan, first: PlannedRun, colour: bool) -> str:
     experiment = plan.composed.experiment
     counts = plan.counts
     todo = f"{counts['train']} to train, {counts['reuse']} reused"
-    todo += f", {counts['score']} to score again" if counts["score"] else ""
+    shared = sum(run.shares and run.attempt is None for run in plan.runs)
+    todo += f", {shared} of the same training" if shared else ""
+    again = sum(run.action == "score" and run.attempt is not None for run in plan.runs)
+    todo += f", {again} to score again" if again else ""
     free = "free, offline" if first.identity.family == "embedded" else "hosted"
     limit = experiment.budget.max_usd
     cost = usd_range(plan.usd, plan.usd_range) + (f" of {usd(limit)}" if limit is not None else "")
@@ -70,16 +73,12 @@ def _sweep(plan: Plan) -> str:
     every = math.prod(len(values) for values in plan.composed.swept.values())
     if every == len(plan.runs):
         return " x ".join(axes)
-    return f"{', '.join(axes)}: {len(plan.runs)} of {every} combinations"
+    whole = all(len(run.point.coordinates) == len(axes) for run in plan.runs)
+    return f"{', '.join(axes)}: {len(plan.runs)}{f' of {every}' if whole else ''} combinations"
 
 
 def _proof(plan: Plan) -> Iterator[str]:
-    select = plan.composed.experiment.sweep.select.by if plan.composed.experiment.sweep else "valid_loss"
-    chosen = (
-        f"   winner chosen by: {select}"
-        if len(plan.runs) > 1 and plan.composed.experiment.dataset.split.folds is None
-        else ""
-    )
+    chosen = _chosen(plan)
     sizes: dict[str, set[int]] = {}
     for suite in plan.suites:
         sizes.setdefault(suite.name, set()).add(suite.n_items)
@@ -93,6 +92,20 @@ def _proof(plan: Plan) -> Iterator[str]:
         yield text + chosen
     if not plan.suites:
         yield "no eval suite: nothing will be proved; add one with `evals: [NAME]`" + chosen
+
+
+def _chosen(plan: Plan) -> str:
+    """Say how the winner is chosen, and where that rule cannot do it."""
+    if len(plan.runs) < 2 or plan.composed.experiment.dataset.split.folds is not None:
+        return ""
+    select = plan.composed.experiment.sweep.select.by if plan.composed.experiment.sweep else "valid_loss"
+    if select == "valid_loss":
+        watched = {part.sha256 if (part := run.prepared.parts.get("valid")) else None for run in plan.runs}
+        if None in watched:
+            return "   no winner: valid_loss needs a validation part (dataset.split.validation)"
+        if len(watched) > 1:
+            return "   winner chosen by: valid_loss, though of different rows; sweep.select.by names a suite"
+    return f"   winner chosen by: {select}"
 
 
 def _span(ends: Iterable[object]) -> str:

@@ -12,12 +12,9 @@ from ftspec.spec.aliases import STRATEGIES, STRATEGY_KEYS, SWITCHES
 from ftspec.spec.experiment import Experiment
 from ftspec.spec.keys import words_of
 from ftspec.spec.lint import LINTS
+from ftspec.spec.sweep import NOT_SWEPT
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-# What no run may differ in (tests/compose keep it equal to what the expander refuses).
-NOT_SWEPT = ("budget", "repeats", "sweep")
-# What could be swept, and never is meant to be.
-_NOT_OFFERED = ("lint", "judge", "tracking", "store")
 _REFERENCE = {"type": "string", "pattern": r"\$\{[^}]+\}"}
 _NULL = {"type": "null"}
 _AXIS_TEXT = {"type": ["string", "null"], "description": 'Hydra: "1,2", "range(1, 4)"; or "logrange(0.02, 0.2, 4)".'}
@@ -220,7 +217,7 @@ def _paths(
     if model in ("FileRef", "EnvRef"):
         return
     for key, schema in definitions[model]["properties"].items():
-        if (not plain and key in (*NOT_SWEPT, *_NOT_OFFERED)) or "deprecationMessage" in schema:
+        if (not plain and key in NOT_SWEPT) or "deprecationMessage" in schema:
             continue
         at, seen = f"{plain}{key}", f"{pattern}{re.escape(key)}"
         yield (seen if is_pattern else at), f"#/definitions/{model}/properties/{key}", is_pattern

@@ -7,6 +7,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ftspec.spec.secrets import PART
+
 T = TypeVar("T")
 COMMAND_LINE = "command line"  # the `file` of what is wrong with an override
 
@@ -52,6 +54,13 @@ class Problem:
     severity: str = "error"
     runs: str = ""
     run: str = ""
+
+    def __post_init__(self) -> None:
+        """Mask keys: messages quote what users wrote, and go to terminals, logs and pull requests."""
+        for name in ("message", "fix"):
+            text = getattr(self, name)
+            if PART.search(text):
+                object.__setattr__(self, name, PART.sub("***", text))
 
     @property
     def site(self) -> str:

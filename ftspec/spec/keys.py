@@ -260,7 +260,10 @@ WORDS: dict[str, Words] = {
         "`dataset.split`",
         {"dataset": {"sources": [{"path": "data/rows.jsonl"}], "split": {HERE: None}}},
         {
-            "validation": ("Rows whose loss is watched: a share, a count or a file.", "validation: 0.1"),
+            "validation": (
+                "Rows whose loss is watched: a share or a count of what the test part leaves, or a file.",
+                "validation: 0.1",
+            ),
             "test": ("Rows kept for evals: a share, a count or a file.", "test: 100"),
             "folds": (
                 "Instead of a test part: so many, one of them held out; for small sets. Sweep `dataset.split.fold`.",

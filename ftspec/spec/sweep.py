@@ -12,10 +12,17 @@ Axis = list[Any] | str
 Axes = dict[str, Axis | None]
 
 
+# What runs cannot differ in: it changes neither what is trained nor what is asked, or counts runs itself.
+NOT_SWEPT = ("budget", "judge", "keep_until", "lint", "repeats", "store", "sweep", "tracking")
+
+
+VALID_LOSS = "valid_loss"
+
+
 class Select(Strict):
     """`by: valid_loss` (lower is better) or `<suite>.<grader>.<metric>`; `tie` settles equal values."""
 
-    by: str = "valid_loss"
+    by: str = VALID_LOSS
     tie: Literal["fewest_epochs", "first"] = "fewest_epochs"
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftspec.compose import Part, Project, Remains
+from ftspec.compose.wording import keys as keys_of
 from ftspec.data import Prepared, RowRules
 from ftspec.providers.profiles import check
 from ftspec.spec.errors import FtspecError, Problem, Problems, SpecError, in_order, kind_of, shortened
@@ -30,12 +31,16 @@ def faults(project: Project, remains: Remains) -> FtspecError:
     keys = list(written_keys(project, remains))
     told = Problems([*remains.problems, *keys], [remains.kind])
     found: dict[Problem, None] = {}
+    read = {keys_of(problem.path) for problem in remains.problems}
     looking = _Looking(project, None if keys else project.cache)
     for part in remains.parts:
         lint = part.point.experiment.lint
         for problem in (*unknown_lints(lint), *relevel(looking.at(part), lint)):
             # A level that cannot be read may have lowered a lint.
             if problem.severity == "error" and not (part.touched("lint") and problem.code in LINTS):
+                # A text's file that is not there was told when the text was read.
+                if problem.path.endswith(".file") and keys_of(problem.path)[:-1] in read:
+                    continue
                 found[remains.place(problem, part)] = None
     told.found += found
     told.kinds += looking.problems.kinds

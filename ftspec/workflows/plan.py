@@ -7,13 +7,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from difflib import get_close_matches
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from ftspec.compose import Composed, Point, Project, Remains, attempt
 from ftspec.data import Prepared
 from ftspec.evals.defaults import BASE
+from ftspec.evals.metrics import metrics_of
 from ftspec.evals.suites import ResolvedSuite
 from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
@@ -21,6 +23,7 @@ from ftspec.runs.seal import is_sealed
 from ftspec.spec.digests import data_digest, short, train_digest
 from ftspec.spec.errors import Problem, Problems, SpecError, in_order, kind_of, shortened
 from ftspec.spec.lint import relevel, unknown_lints
+from ftspec.spec.sweep import VALID_LOSS
 from ftspec.storage import read_json
 from ftspec.workflows.aliases import aliases_of
 from ftspec.workflows.faults import faults
@@ -30,6 +33,8 @@ from ftspec.workflows.ingredients import DataSets, Suites
 from ftspec.workflows.keys import written_keys
 from ftspec.workflows.once import Once
 from ftspec.workflows.placing import place
+
+_OF_PROVIDER = ("provider", "model", "hyperparameters", "method", "keep_until")
 
 Action = Literal["train", "reuse", "score"]
 
@@ -183,6 +188,7 @@ def draft_plan(project: Project, name: str, overrides: Sequence[str] = ()) -> Pl
     builder = _Builder(project, composed, None if keys else project.cache)
     builder.problems.found += [*keys, *(alias.problem() for alias in aliases_of(project, composed))]
     builder.check_providers()
+    builder.check_selection()
     builder.look()
     lint = composed.experiment.lint
     told = builder.once.bound(dict.fromkeys(builder.problems.found), composed.points)
@@ -209,14 +215,33 @@ class _Builder:
         """Find every problem between the experiment and its provider's facts, and folds that are missing."""
         self.problems.found += left_out(self.composed.points)
         for point in self.composed.points:
-            experiment = point.experiment
-            self.problems.found += check(
-                experiment.provider,
-                experiment.model,
-                experiment.hyperparameters,
-                method=experiment.method.type,
-                keep_until=experiment.keep_until,
-            )
+            key = repr([point.config.get(name) for name in _OF_PROVIDER])
+            self.once.look(("provider", key), point, partial(self._check, point))
+
+    def _check(self, point: Point) -> None:
+        experiment = point.experiment
+        self.problems.found += check(
+            experiment.provider,
+            experiment.model,
+            experiment.hyperparameters,
+            method=experiment.method.type,
+            keep_until=experiment.keep_until,
+        )
+
+    def check_selection(self) -> None:
+        """Find a rule for the winner that names a suite or a metric which no run has."""
+        sweep = self.composed.experiment.sweep
+        by = sweep.select.by if sweep is not None else VALID_LOSS
+        known = [VALID_LOSS]
+        for name, suite in {n: s for point in self.composed.points for n, s in point.experiment.evals.items()}.items():
+            known.append(name)
+            known += [
+                f"{name}.{key}.{metric}" for key, grader in suite.graders.items() for metric in metrics_of(grader)
+            ]
+        if by not in known:
+            near = get_close_matches(by, known, n=1)
+            fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            self.problems.add("unknown_metric", f"no run has {by!r} to choose by", path="sweep.select.by", fix=fix)
 
     def look(self) -> None:
         """Look at data and suites of every point; what is wrong stands in `problems`."""

@@ -188,12 +188,16 @@ def _compare(
     tuned: dict[str, dict[str, ScoredSuite]],
     arm_of: Callable[[ScoredSuite], str | None],
 ) -> dict[str, dict[str, Comparison]]:
-    """Compare all runs that share a baseline as one family, so that p-values are adjusted for how many there are."""
+    """Compare all trainings that share a baseline as one family: p-values are adjusted for how many there are.
+
+    Several runs may be one training; it is counted once.
+    """
     families: dict[tuple[str, str, str], list[tuple[str, Measured]]] = {}
     for run in plan.runs:
         for suite in run.suites:
             scored = tuned[run.train_digest].get(suite.name)
-            if scored is not None and scored.tuned is not None:
+            known = any(train == run.train_digest for train, _ in families.get(suite.key, ()))
+            if scored is not None and scored.tuned is not None and not known:
                 families.setdefault(suite.key, []).append((run.train_digest, scored.measured(scored.tuned, run.label)))
     found: dict[str, dict[str, Comparison]] = {}
     for key, members in families.items():

@@ -13,7 +13,7 @@ from ftspec.compose import Project, verify_with_hydra
 from ftspec.evals.cache import ResponseCache
 from ftspec.providers.connect import Connection, connect
 from ftspec.runs.directory import RunDirectory
-from ftspec.spec.errors import FtspecError, GateError, Problem, SpecError, StorageError
+from ftspec.spec.errors import FtspecError, GateError, Problem, SpecError, StorageError, UsageError
 from ftspec.spec.events import Checked, Emit, Notice, Planned, RunFinished, silent
 from ftspec.storage import require_writable
 from ftspec.workflows.plan import Plan, PlannedRun
@@ -37,6 +37,13 @@ class RunOptions:
     only: Collection[Part] = ALL_PARTS
     yes: bool = False
     accept_unknown: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a part that a run does not have."""
+        unknown = [part for part in self.only if part not in ALL_PARTS]
+        if unknown:
+            fix = f"parts of a run: {', '.join(ALL_PARTS)}"
+            raise UsageError("only", f"a run has no part {unknown[0]!r}", fix=fix)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def choose(plan: Plan, runs: Sequence[Candidate], scored: Mapping[str, Mapping[s
     order = {run.label: i for i, run in enumerate(runs)}
     ranked.sort(key=lambda pair: (pair[0], pair[1].epochs if tie == "fewest_epochs" else 0, order[pair[1].label]))
     best = ranked[0][1]
-    second = ranked[1][1] if len(ranked) > 1 else None
+    second = next((run for _, run in ranked if run.train_digest != best.train_digest), None)
     comparison = _against(plan, best, second, scored) if second is not None else None
     seeds = plan.composed.experiment.repeats
     return Pick(best.label, by, second.label if second else None, comparison, seeds)

@@ -10,8 +10,6 @@ import pytest
 import yaml
 
 from ftspec.cli.main import main
-from ftspec.compose.sweeping import _NOT_SWEPT
-from ftspec.spec.editor import NOT_SWEPT
 from ftspec.spec.experiment import GROUPS
 from ftspec.workflows import editor
 from ftspec.workflows.start import start_project
@@ -84,7 +82,3 @@ def test_what_ships_conforms(repository: Path) -> None:
     for path in [*(repository / "conf").rglob("*.yaml"), *(repository / "experiments").glob("*.yaml")]:
         name = path.parent.name if path.parent.name in GROUPS else editor.EXPERIMENT
         jsonschema.Draft7Validator(editor.schema(name, None)).validate(yaml.safe_load(path.read_text()))
-
-
-def test_what_is_not_swept_is_known_in_both_places() -> None:
-    assert set(NOT_SWEPT) == set(_NOT_SWEPT)

@@ -64,6 +64,12 @@ def test_union_appends_and_drops_duplicates(make_project) -> None:
     assert labels(make_project(body)) == ["seed=1,epochs=1", "seed=2,epochs=1", "seed=2,epochs=2", "seed=9,model=other"]
 
 
+def test_an_empty_block_of_a_union_is_the_experiment_as_it_stands(make_project) -> None:
+    """The default and one change each: without it the default was left out in silence."""
+    body = "sweep: {union: [{}, {grid: {hyperparameters.n_epochs: [1]}}, {grid: {}}, {grid: {seed: [5]}}]}\n"
+    assert labels(make_project(body)) == ["default", "epochs=1", "seed=5"]
+
+
 def test_repeats_are_the_fastest_axis(make_project) -> None:
     project = make_project("seed: 5\nrepeats: 3\nsweep: {grid: {hyperparameters.n_epochs: [1, 2]}}\n")
     composed = load(project, "x")
@@ -219,7 +225,8 @@ def test_product_law(given: dict[str, list[int]]) -> None:
 def test_union_exclude_and_random_laws(one: dict[str, list[int]], other: dict[str, list[int]], number: int) -> None:
     first, second = block(**one), block(**other)
     both = expand(Block(first.axes, union=(second,)), 0, 10_000).points
-    alone = [*expand(first, 0, 10_000).points, *expand(second, 0, 10_000).points]
+    # Below `union` a block without axes is the point without changes.
+    alone = [*expand(first, 0, 10_000).points, *(expand(second, 0, 10_000).points if other else [{}])]
     unique = {tuple(sorted(point.items())) for point in alone}
     assert {tuple(sorted(point.items())) for point in both} == unique
     assert len(both) == len(unique)

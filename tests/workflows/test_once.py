@@ -56,3 +56,14 @@ def test_a_group_chosen_twice_is_told_at_the_second_choice(project: Project) -> 
         "experiments/x.yaml:1:20",
         "write `override dataset: many` to replace it",
     )
+
+
+def test_what_a_provider_does_not_take_stands_at_the_value_of_the_axis(project: Project) -> None:
+    with pytest.raises(FtspecError) as failed:
+        make_plan(project, "x", ["dataset=many", "model=tiny,gpt-4o"])
+    assert [(p.site, p.runs) for p in failed.value.problems] == [("command line", "model=gpt-4o")]
+    spec = project.experiments / "x.yaml"
+    spec.write_text(spec.read_text().replace("dataset: [many, few]", "model: [tiny, gpt-4o]"))
+    with pytest.raises(FtspecError) as failed:
+        make_plan(project, "x")
+    assert [(p.site, p.runs) for p in failed.value.problems] == [("experiments/x.yaml:5:19", "model=gpt-4o")]

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from ftspec.spec.errors import UsageError
+from ftspec.workflows.run import RunOptions
+
 DemoFactory = Callable[..., Any]
 
 
@@ -146,6 +149,45 @@ def test_overrides_on_the_command_line_are_runs_of_their_own(demo: Any) -> None:
     done = demo.json("run", "demo", "hyperparameters.n_epochs=1", "seed=3,4")
     assert len(done["runs"]) == 2
     assert len(demo.jobs()) == 2
+
+
+def test_runs_of_one_training_are_one_comparison_and_no_runner_up(demo: Any) -> None:
+    """Rows of one answer each: both policies learn the same tokens. Holm counted the training twice."""
+    words = ("demo", "~sweep", "hyperparameters.n_epochs=1", "weights=assistant,last_assistant_message")
+    done = demo.json("run", *words)
+    first, second = done["runs"]
+    assert first["train"] == second["train"]
+    (told,), (same,) = first["comparisons"].values(), second["comparisons"].values()
+    assert told == same
+    assert told["family"] == 1
+    assert done["pick"]["runner_up"] is None
+    assert len(demo.jobs()) == 1
+    assert "of the same training" not in demo.call("plan", *words).stdout
+
+
+def test_a_rule_for_the_winner_that_nothing_meets_is_an_error(demo: Any) -> None:
+    done = demo.call("run", "demo", "sweep.select.by=exact.animal.acuracy")
+    assert done.returncode == 65
+    assert "did you mean exact.animal.accuracy? [unknown_metric]" in done.stderr
+    assert demo.call("plan", "demo", "sweep.select.by=exact").returncode == 0
+    assert demo.call("plan", "demo", "sweep.select.by=exact.animal.accuracy").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("dataset.split.validation=null", "no winner: valid_loss needs a validation part"),
+        ("dataset.split.validation=6,8", "winner chosen by: valid_loss, though of different rows"),
+        ("seed=1,2", "winner chosen by: valid_loss\n"),
+    ],
+)
+def test_the_plan_says_where_the_rule_cannot_choose(demo: Any, override: str, said: str) -> None:
+    assert said in demo.call("plan", "demo", override).stdout
+
+
+def test_a_part_that_a_run_does_not_have(demo: Any) -> None:
+    with pytest.raises(UsageError, match="a run has no part 'trian'"):
+        RunOptions(only=("trian",))  # type: ignore[arg-type]
 
 
 def test_a_job_that_fails_is_told_with_its_reason_and_tried_anew(make_demo: DemoFactory) -> None:
