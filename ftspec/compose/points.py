@@ -102,8 +102,9 @@ def expand(block: Block, seed: int, limit: int, times: int = 1) -> Expansion:
 
 def too_many(count: int, limit: int) -> AxisError:
     """Word that a sweep is larger than its limit."""
+    many = f"{count:,}" if count < 10**18 else "more than 10^18"
     return AxisError(
-        "too_many_runs", f"the sweep has {count:,} runs, the limit is {limit:,}", "sweep less, or raise sweep.max_runs"
+        "too_many_runs", f"the sweep has {many} runs, the limit is {limit:,}", "sweep less, or raise sweep.max_runs"
     )
 
 

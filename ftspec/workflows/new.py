@@ -111,17 +111,22 @@ def _sketch(project: Project, name: str, source: Path, options: Options, copies:
 
 
 def _of_yaml(source: Path, data: str | None) -> Sketch:
+    from omegaconf._utils import get_yaml_loader  # dates are texts, 1e-5 is a number, a key stands once
+
     if source.stat().st_size > MAX_CONFIG:
         raise UsageError("limit", f"{source} is larger than {MAX_CONFIG // 1024} KiB")
     try:
         text = source.read_text("utf-8-sig")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise DataError("yaml", "aliases (*) are not read", file=str(source), fix="write the values out")
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=get_yaml_loader())
+        json.dumps(content)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
         raise DataError("yaml", f"is no valid YAML: {error.problem}", file=str(source), **place) from None
+    except TypeError as error:
+        raise DataError("yaml", f"holds what no JSON does: {error}", file=str(source)) from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise DataError("yaml", f"is no valid YAML: {error}", file=str(source)) from None
     if is_axolotl(content):

@@ -34,7 +34,7 @@ DEFAULT_CONCURRENCY = 4
 class RunOptions:
     """How to do a plan; nothing here changes what is trained."""
 
-    only: Collection[Part] = ALL_PARTS
+    only: tuple[Part, ...] | Collection[Part] = ALL_PARTS
     yes: bool = False
     accept_unknown: bool = False
 

@@ -282,6 +282,18 @@ def test_a_broken_job_is_an_error(write: Write, new: New, change: dict[str, Any]
     assert new("again", "--from", "job.json", code=65)["error"][0]["code"] == "job"
 
 
+def test_an_overlay_is_read_as_hydra_reads_it(write: Write, new: New, project: Path) -> None:
+    write(
+        "o.yaml",
+        "# @package _global_\ndefaults: [_self_, {/hyperparameters: auto}]\nmodel: tiny\nkeep_until: 2027-06-30\n"
+        "budget: {max_usd: 1e-5}\n",
+    )
+    told = new("again", "--from", "o.yaml", code=65)
+    written = yaml.safe_load((project / "experiments" / "again.yaml").read_text())
+    assert (written["keep_until"], float(written["budget"]["max_usd"])) == ("2027-06-30", 1e-5)
+    assert ("defaults", "_self_") in {(one["key"], one["value"]) for one in told["unequal"]}
+
+
 def test_data_from_outside_is_not_left_behind_where_it_cannot_be_read(
     project: Path, new: New, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

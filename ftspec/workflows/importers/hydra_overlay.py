@@ -86,7 +86,10 @@ def _choices(overlay: Reader) -> dict[str, Any]:
     """Return the options of groups that the defaults list chooses."""
     choices: dict[str, Any] = {}
     entries = overlay.take("defaults") or []
-    for entry in entries if isinstance(entries, list) else [entries]:
+    entries = entries if isinstance(entries, list) else [entries]
+    if "_self_" in entries[:-1]:
+        overlay.lose("defaults", "_self_", "own keys stand last in an experiment: they win over the options here")
+    for entry in entries:
         if not isinstance(entry, Mapping):
             if entry not in ("_self_", "config"):
                 overlay.lose("defaults", entry, "builds on a file that is not known here")

@@ -26,7 +26,8 @@ _REASONS = {
 def is_job(content: Any) -> bool:
     """Tell whether a JSON value is a fine-tuning job, or a list of them."""
     if isinstance(content, Mapping) and content.get("object") == "list":
-        return bool(content.get("data")) and all(map(is_job, content["data"]))
+        jobs = content.get("data")
+        return isinstance(jobs, list) and bool(jobs) and all(map(is_job, jobs))
     return isinstance(content, Mapping) and content.get("object") == "fine_tuning.job"
 
 
@@ -105,7 +106,7 @@ def _dataset(job: Reader, data: str | None, notes: list[str]) -> dict[str, Any]:
 
 
 def _name(job: Reader, keys: dict[str, Any]) -> None:
-    suffix = job.take("user_provided_suffix")
+    suffix = job.take("user_provided_suffix") or job.take("suffix")
     if isinstance(suffix, str) and re.fullmatch(r"[A-Za-z0-9-]{1,40}", suffix):
         keys["suffix"] = suffix
     else:
