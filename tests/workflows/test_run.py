@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,15 @@ def test_read_only_runs_is_one_clear_message(demo: Any) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Give children a Ctrl-C that stops them: what a shell starts in the background ignores it, and so do its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_stopped_by_a_signal_it_says_how_to_go_on(demo: Any) -> None:
     """SIGTERM, as a CI runner sends it, then Ctrl-C: both leave what the same command goes on with."""
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
