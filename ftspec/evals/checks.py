@@ -8,7 +8,7 @@ from ftspec.data.lacking import nearest, what_is_there
 from ftspec.data.template import MissingFieldError, Place, fields
 from ftspec.evals.graders.patterns import compiled
 from ftspec.evals.items import Item
-from ftspec.evals.metrics import metrics_of
+from ftspec.evals.metrics import metric_names
 from ftspec.evals.values import places
 from ftspec.spec.errors import Problems, SpecError
 from ftspec.spec.suite import Arm, LabelGrader, RegexGrader, Suite
@@ -123,7 +123,7 @@ def _check_labels(path: str, grader: LabelGrader, labels_known: bool, problems: 
 
 
 def _check_metrics(path: str, suite: Suite, problems: Problems) -> None:
-    known = [f"{key}.{metric}" for key, grader in suite.graders.items() for metric in metrics_of(grader)]
+    known = metric_names(suite.graders)
     asked = [("primary", suite.metrics.primary or ""), *((f"also[{i}]", m) for i, m in enumerate(suite.metrics.also))]
     for place, metric in asked:
         if metric not in known:

@@ -120,6 +120,11 @@ def macro_f1(drawn: Mapping[Any, int]) -> float | None:
     return _mean(2 * hits[name] / (expected[name] + given[name]) for name in sorted(names))
 
 
+def metric_names(graders: Mapping[str, Any]) -> list[str]:
+    """Return every metric of a suite's graders as `grader.metric`."""
+    return [f"{key}.{metric}" for key, grader in graders.items() for metric in metrics_of(grader)]
+
+
 def metrics_of(grader: Any) -> dict[str, Metric]:
     """Return a grader's metrics by name; the first is the default."""
     kind = grader.type

@@ -1,10 +1,10 @@
 """Problems found in a composed experiment, put where they were written: file, line and column of the value."""
 
 import dataclasses
-import re
 from collections.abc import Iterable, Sequence
 
 from ftspec.compose import Composed, Project, Site, where
+from ftspec.compose.wording import keys
 from ftspec.spec.errors import FtspecError, Problem
 
 _BUILT_IN = "built in"
@@ -36,20 +36,15 @@ def _table(project: Project, name: str, overrides: Sequence[str]) -> dict[tuple[
         sites = where(project, name, overrides)
     except FtspecError:  # it composed a moment ago; a problem without its line is better than none
         return {}
-    return {_keys(site.path): site for site in sites if site.file != _BUILT_IN}
-
-
-def _keys(path: str) -> tuple[str, ...]:
-    """`a[0].b`, `a.0.b` and `a[key.with.dots]` as keys."""
-    return tuple(part for part in re.split(r"\.|\[([^\]]*)\]", path) if part)
+    return {keys(site.path): site for site in sites if site.file != _BUILT_IN}
 
 
 def _placed(problem: Problem, table: dict[tuple[str, ...], Site]) -> Problem:
-    path = _keys(problem.path)
+    path = keys(problem.path)
     while path:
         if (site := table.get(path)) is not None:
             return dataclasses.replace(problem, file=site.file, line=site.line, column=site.column)
-        below = next((s for keys, s in table.items() if keys[: len(path)] == path), None)
+        below = next((s for at, s in table.items() if at[: len(path)] == path), None)
         if below is not None:
             return dataclasses.replace(problem, file=below.file, line=below.line, column=below.column)
         path = path[:-1]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ftspec.compose import Composed, Point, Project, Remains, attempt
 from ftspec.data import Prepared
 from ftspec.evals.defaults import BASE
-from ftspec.evals.metrics import metrics_of
+from ftspec.evals.metrics import metric_names
 from ftspec.evals.suites import ResolvedSuite
 from ftspec.providers.profiles import check, load_profile, training_price
 from ftspec.runs.directory import Attempt, Catalog, RunDirectory
@@ -234,10 +234,7 @@ class _Builder:
         by = sweep.select.by if sweep is not None else VALID_LOSS
         known = [VALID_LOSS]
         for name, suite in {n: s for point in self.composed.points for n, s in point.experiment.evals.items()}.items():
-            known.append(name)
-            known += [
-                f"{name}.{key}.{metric}" for key, grader in suite.graders.items() for metric in metrics_of(grader)
-            ]
+            known += [name, *(f"{name}.{metric}" for metric in metric_names(suite.graders))]
         if by not in known:
             near = get_close_matches(by, known, n=1)
             fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"

@@ -192,13 +192,15 @@ def _compare(
 
     Several runs may be one training; it is counted once.
     """
-    families: dict[tuple[str, str, str], list[tuple[str, Measured]]] = {}
+    families: dict[tuple[str, str, str], dict[str, Measured]] = {}
     for run in plan.runs:
         for suite in run.suites:
             scored = tuned[run.train_digest].get(suite.name)
-            known = any(train == run.train_digest for train, _ in families.get(suite.key, ()))
-            if scored is not None and scored.tuned is not None and not known:
-                families.setdefault(suite.key, []).append((run.train_digest, scored.measured(scored.tuned, run.label)))
+            if scored is None or scored.tuned is None:
+                continue
+            family = families.setdefault(suite.key, {})
+            if run.train_digest not in family:
+                family[run.train_digest] = scored.measured(scored.tuned, run.label)
     found: dict[str, dict[str, Comparison]] = {}
     for key, members in families.items():
         against = baselines.get(key)
@@ -206,8 +208,8 @@ def _compare(
         if against is None or base_arm is None or base_arm not in against.scores.arms:
             continue
         settings = against.suite.suite.suite.compare
-        compared = compare_all(against.measured(base_arm, base_arm), [m for _, m in members], settings)
-        for (train, _), comparison in zip(members, compared, strict=True):
+        compared = compare_all(against.measured(base_arm, base_arm), list(members.values()), settings)
+        for train, comparison in zip(members, compared, strict=True):
             found.setdefault(train, {})[key[0]] = comparison
     return found
 
