@@ -145,8 +145,7 @@ def test_a_late_commit_leaves_one_job_alive(play: Any, place: Any, weather: Any)
 
     result = play(lambda p, c: p.train(c), wrap=wrap, seconds=1.0)
     assert result.status == "succeeded"
-    # On a busy machine the late job may be found before a second one is asked for; then there is nothing to cancel.
-    assert [status for status in place.statuses() if status != "cancelled"] == ["succeeded"]
+    assert place.statuses() == ["cancelled", "succeeded"]
     notices = [event for event in place.events if isinstance(event, Notice) and event.code == "duplicate_job"]
     assert len(notices) == 1
     assert result.job in notices[0].message
