@@ -8,6 +8,7 @@ from typing import Any
 
 from ftspec.data.baking import BakedRows, read_answers
 from ftspec.data.fields import Fields
+from ftspec.data.lacking import Unmet
 from ftspec.data.messages import Mapper, ReadyRows
 from ftspec.data.origins import Origin, origins
 from ftspec.data.screen import Screen, screens
@@ -39,6 +40,7 @@ class Declared:
     by: str | None
     made: Fields
     making: Mapping[str, Any]
+    metadata: tuple[str, ...]
     fields: tuple[str, ...]
     flag: str
     bake: Bake | None
@@ -47,9 +49,10 @@ class Declared:
 
     def mapper(self) -> Mapper:
         """Return what makes messages of raw rows."""
-        mapper: Mapper = ReadyRows(self.fields, self.flag)
+        unmet = Unmet({name: f"dataset.metadata[{n}]" for n, name in enumerate(self.metadata)}, "missing_field")
+        mapper: Mapper = ReadyRows(self.fields, self.flag, unmet)
         if self.messages is not None:
-            mapper = TemplateRows(self.messages, self.fields, self.row_tools, self.by, self.made)
+            mapper = TemplateRows(self.messages, self.fields, self.row_tools, self.by, self.made, unmet)
         return mapper if self.bake is None else BakedRows(mapper, self.bake, self.prompt, self.answers)
 
     def screens(self) -> list[Screen]:
@@ -94,6 +97,7 @@ def declared(dataset: Dataset, weights: Weights, root: Path) -> Declared:
         by=dataset.split.by if dataset.split.by not in _BY_MESSAGES else None,
         made=made,
         making={"extract": list(dataset.extract.items()), "replace": dataset.replace},
+        metadata=tuple(dict.fromkeys(dataset.metadata)),
         fields=_fields(dataset, weights, found if messages is None else []),
         flag=weights.field,
         bake=dataset.bake,

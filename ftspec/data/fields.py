@@ -6,7 +6,7 @@ from typing import Any
 
 from ftspec.data import template
 from ftspec.data.issues import BadRowError
-from ftspec.data.lacking import Lacking, nearest
+from ftspec.data.lacking import Lacking, Unmet
 from ftspec.spec.errors import Problem, SpecError
 
 REGEX_SECONDS = 1.0
@@ -22,8 +22,7 @@ class Fields:
         self.lacking = Lacking()
         self._replace = replace
         self._seen: dict[str, set[str]] = {field: set() for field in replace}
-        self._absent: dict[str, Mapping[str, Any]] = {}  # fields of `replace` that no row had so far, and a row
-        self._met: set[str] = set()
+        self._unmet = Unmet({field: _at("replace", field) for field in replace}, "replace")
         self._patterns: list[tuple[template.Place, Any]] = []
         made: dict[str, str] = {}
         problems = []
@@ -75,11 +74,8 @@ class Fields:
                 fields[name] = text
         if problems or not whole:
             raise BadRowError(problems)
+        self._unmet.see(fields)
         for field, table in self._replace.items():
-            if field in fields:
-                self._met.add(field)
-            elif field not in self._absent:
-                self._absent[field] = fields
             value = fields.get(field)
             if isinstance(value, str):
                 if value in table:
@@ -102,16 +98,12 @@ class Fields:
 
     def problems(self) -> list[Problem]:
         """Return the fields and the values of `replace` that no row has, once all rows were seen."""
-        found = []
+        found = self._unmet.problems()
+        absent = {problem.path for problem in found}
         for field, table in self._replace.items():
-            if field not in self._met and (row := self._absent.get(field)) is not None:
-                meant = nearest(template.Place(field, (field,)), row)
-                fix = f"did you mean {meant}?" if meant else f"there are: {', '.join(map(str, list(row)[:8]))}"
-                found.append(Problem("replace", f"no row has a field {field!r}", _at("replace", field), fix=fix))
-                continue
-            for value in table:
+            path = _at("replace", field)
+            for value in table if path not in absent else ():
                 if value not in self._seen[field]:
-                    path = _at("replace", field)
                     near = difflib.get_close_matches(value, sorted(self._seen[field]), n=1)
                     fix = f"did you mean {near[0]}?" if near else ""
                     found.append(Problem("replace", f"no row has {value!r} in {field}", path, fix=fix))

@@ -33,6 +33,35 @@ class _Lack:
         self.last = number
 
 
+class Unmet:
+    """Names that the spec gives and that no row has, with the spec path of each; a name that some rows lack is none."""
+
+    def __init__(self, paths: Mapping[str, str], code: str) -> None:
+        self._paths, self._code = paths, code
+        self._left: dict[str, Mapping[str, Any] | None] = dict.fromkeys(paths)
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        """Take down which names a row has."""
+        if not self._left:
+            return
+        for name, widest in list(self._left.items()):
+            if name in row:
+                del self._left[name]
+            elif widest is None or len(row) > len(widest):
+                self._left[name] = row
+
+    def problems(self) -> list[Problem]:
+        """Return a problem for each name that no row had, once all rows were seen."""
+        found = []
+        for name, row in self._left.items():
+            if row is not None:
+                meant = nearest(template.Place(name, (name,)), row)
+                there = ", ".join(map(str, list(row)[:_SHOWN]))
+                fix = f"did you mean {meant}?" if meant else f"there are: {there}" if there else ""
+                found.append(Problem(self._code, f"no row has a field {name!r}", self._paths[name], fix=fix))
+        return found
+
+
 class Lacking:
     """Remembers which rows lack what; `rows` counts all rows by file."""
 

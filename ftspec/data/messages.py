@@ -12,6 +12,7 @@ from ftspec.data.chat import (
     with_metadata,
 )
 from ftspec.data.issues import BadRowError
+from ftspec.data.lacking import Unmet
 from ftspec.data.preference import PreferenceRow
 from ftspec.data.readers import json_problem
 from ftspec.data.validate import explain, explain_line, find_surrogate
@@ -47,10 +48,14 @@ _FLAGS: dict[str, dict[Any, int]] = {
 
 
 class ReadyRows:
-    """Chat, completion or preference rows as they are. `flag` names the key that holds weights in the data."""
+    """Chat, completion or preference rows as they are. `flag` names the key that holds weights in the data.
 
-    def __init__(self, metadata: Sequence[str], flag: str) -> None:
+    `unmet` watches for metadata that no row has.
+    """
+
+    def __init__(self, metadata: Sequence[str], flag: str, unmet: Unmet) -> None:
         self._names = tuple(metadata)
+        self._unmet = unmet
         self._flag = flag
         self._chat: Any = with_metadata(ChatRow, self._names)
         self._completion: Any = with_metadata(CompletionRow, self._names)
@@ -75,8 +80,8 @@ class ReadyRows:
         return []
 
     def problems(self) -> list[Problem]:
-        """Return nothing: ready rows are taken as they are."""
-        return []
+        """Return the metadata that no row has."""
+        return self._unmet.problems()
 
     def _from_object(self, raw: bytes | dict[str, Any], file: str, line: int) -> tuple[Row, Metadata]:
         value = row_object(raw, file, line) if isinstance(raw, bytes) else raw
@@ -108,6 +113,7 @@ class ReadyRows:
         for name in self._names:
             if name in row.__struct_fields__ and getattr(row, name) is not UNSET:
                 metadata[name] = msgspec.json.decode(msgspec.json.encode(getattr(row, name)))
+        self._unmet.see(metadata)
         if isinstance(row, ChatRow):
             return ChatRow(row.messages, row.tools, row.parallel_tool_calls), metadata
         if isinstance(row, PreferenceRow):

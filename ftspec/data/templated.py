@@ -10,6 +10,7 @@ from ftspec.data import template
 from ftspec.data.chat import Assistant, ChatRow, Developer, System, Tool, User
 from ftspec.data.fields import Fields
 from ftspec.data.issues import BadRowError
+from ftspec.data.lacking import Unmet
 from ftspec.data.messages import Metadata, Row, plain_message, row_object
 from ftspec.data.validate import explain, find_surrogate
 from ftspec.spec.dataset import TemplateMessage
@@ -36,7 +37,7 @@ class TemplateRows:
     """Rows whose messages are made by `dataset.messages`; `metadata` names fields kept beside the row.
 
     `tools` is the field that holds the row's tool definitions, None where rows have none of their own; `by` the field
-    that the split goes by, None where it goes by the messages.
+    that the split goes by, None where it goes by the messages; `unmet` watches for metadata that no row has.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class TemplateRows:
         tools: str | None,
         by: str | None,
         fields: Fields,
+        unmet: Unmet,
     ) -> None:
         self._names = tuple(metadata)
         self._by = template.Place(by, (by,)) if by is not None else None
         self._fields = fields
+        self._unmet = unmet
         self._lacking = fields.lacking
         problems = Problems()
         self._tools = problems.try_to(lambda: _tools_place(tools)) if tools is not None else None
@@ -62,6 +65,7 @@ class TemplateRows:
         row = row_object(raw, file, line) if isinstance(raw, bytes) else raw
         self._lacking.rows[file] += 1
         scope = self._fields(row, file, line)
+        self._unmet.see(scope)
         problems: list[Problem] = []
         messages = [self._fill(n, recipe, scope, file, line, problems) for n, recipe in enumerate(self._recipes)]
         tools = self._row_tools(scope, file, line)
@@ -78,8 +82,8 @@ class TemplateRows:
         return self._lacking.problems()
 
     def problems(self) -> list[Problem]:
-        """Return the values of `dataset.replace` that no row has."""
-        return self._fields.problems()
+        """Return the metadata, and the values of `dataset.replace`, that no row has."""
+        return [*self._unmet.problems(), *self._fields.problems()]
 
     def _row_tools(self, scope: dict[str, Any], file: str, line: int) -> Any:
         """Return the row's own tools, None where its field is null or empty."""

@@ -66,8 +66,8 @@ def test_where_and_replace_are_silent_where_rows_could_not_be_read(project: Any)
     assert len(said) == 1
     project.rows([{"question": "q", "answer": "a"}])
     assert told(project, "{{ question }}", replace={"answer": {"b": "B"}, "anser": {"x": "y"}}) == [
-        "dataset.replace.answer: no row has 'b' in answer [replace]",
         "dataset.replace.anser: no row has a field 'anser'; did you mean answer? [replace]",
+        "dataset.replace.answer: no row has 'b' in answer [replace]",
     ]
 
 
@@ -113,3 +113,23 @@ def test_a_file_without_rows_is_told_beside_one_that_lacks_a_field(project: Any)
     project.rows([{"answer": "a"}], "data/a.jsonl").raw(b"\n\n", "data/b.jsonl")
     said = told(project, "{{ question }}", sources=[{"path": "data/a.jsonl"}, {"path": "data/b.jsonl"}])
     assert [one.rpartition("[")[2] for one in said] == ["missing_field]", "empty_file]"]
+
+
+def test_metadata_that_no_row_has_is_a_mistake_and_what_some_lack_is_none(project: Any) -> None:
+    project.rows([{"question": f"q {n}", "answer": "a", **({"team": "x"} if n else {})} for n in range(20)])
+    assert told(project, "{{ question }}", metadata=["team", "teem"]) == [
+        "dataset.metadata[1]: no row has a field 'teem'; did you mean team? [missing_field]"
+    ]
+    assert told(project, "{{ question }}", metadata=["customer"]) == [
+        "dataset.metadata[0]: no row has a field 'customer'; there are: question, answer, team [missing_field]"
+    ]
+
+
+def test_metadata_of_ready_rows_is_looked_for_too(project: Any) -> None:
+    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    project.rows([{"messages": messages, **({"team": "x"} if n else {})} for n in range(20)])
+    with pytest.raises(DataError) as caught:
+        project.prepare({"metadata": ["team", "customer"]})
+    assert [str(problem) for problem in caught.value.problems] == [
+        "dataset.metadata[1]: no row has a field 'customer'; there are: team [missing_field]"
+    ]
