@@ -29,7 +29,7 @@ test: $(VENV)/.developed ## everything CI runs: lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 wheel: $(VENV)/.developed ## build the wheel, install it in a clean environment elsewhere, start a project with it
 	requirements/try-wheel $(BIN)/python
@@ -41,7 +41,7 @@ check: $(VENV)/.developed ## format, lint, types and the fast tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 bench: $(VENV)/.developed ## the figures of docs/figures.md, measured on this machine
 	missed=0; for bench in bench/p*.py; do $(BIN)/python $$bench || missed=1; done; exit $$missed

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -42,6 +43,12 @@ def call_inside(folder: Path, *arguments: str, **environment: str) -> subprocess
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: half as many again as cores, since many tests wait for processes, jobs and time limits."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, those with most of them before: one that is left for last has no one beside it."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
