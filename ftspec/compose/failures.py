@@ -22,6 +22,7 @@ _NOISE = (
     "Available options",
 )
 _TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. To override a value use 'override (?P<entry>[^']*)'")
+_MERGED = re.compile(r"Error merging override [+~]*(?P<key>[^=\s]+)=")
 _QUOTED = re.compile(r"'([^']+)'")
 
 
@@ -32,7 +33,11 @@ def of_hydra(error: Exception, session: Session, given: Sequence[Given] = (), gr
     """
     top = f"experiments/{session.name}.yaml"
     if isinstance(error, RecursionError):
-        return Problem("defaults", "the defaults lists go in a circle", "defaults", top, 1, 1)
+        return _circle(session, top)
+    if isinstance(error.__cause__, IndexError) and (merged := _MERGED.search(str(error))):
+        key = merged["key"]
+        place = (COMMAND_LINE,) if any(one.key == key for one in given) else (top, 1, 1)
+        return Problem("unknown_key", "names an item that its list does not have", key).at(*place)
     missing = str(getattr(error, "missing_cfg_file", "") or "")
     if missing:
         return _missing(missing, session, top)
@@ -86,6 +91,41 @@ def _missing(missing: str, session: Session, top: str) -> Problem:
             node = nodes[names.index(option)]
             return problem.at(file.shown, node.line, node.column)
     return problem.at(top, 1, 1)
+
+
+def _circle(session: Session, top: str) -> Problem:
+    """Word that files name each other in their defaults lists, at the entry that closes the circle."""
+    edges: dict[str, list[tuple[str, Loaded, Node]]] = {}
+    for file, item in _items(session):
+        edges.setdefault(file.path, []).extend((path, file, node) for path, node in _named(file, item))
+    trail: list[str] = []
+
+    def walk(path: str) -> Problem | None:
+        trail.append(path)
+        for below, file, node in edges.get(path, ()):
+            if below in trail:
+                said = " -> ".join(one.removesuffix(".yaml") for one in (*trail[trail.index(below) :], below))
+                message = f"the defaults lists go in a circle: {said}"
+                return Problem("defaults", message, "defaults").at(file.shown, node.line, node.column)
+            if found := walk(below):
+                return found
+        trail.pop()
+        return None
+
+    found = walk(f"{session.name}.yaml")
+    return found or Problem("defaults", "the defaults lists go in a circle", "defaults", top, 1, 1)
+
+
+def _named(file: Loaded, item: Node) -> Iterator[tuple[str, Node]]:
+    """Yield the files that an entry of a defaults list names; in a group, names are those of the group."""
+    group = file.path.rpartition("/")[0]
+    pairs = item.value if item.kind == "map" else [(None, item)]
+    for key, value in pairs:
+        into = _name(key).lstrip("/") if key is not None else ""
+        for node in value.value if value.kind == "list" else [value]:
+            parts = (group, into, _name(node))
+            if parts[-1] != "_self_":
+                yield "/".join(part for part in parts if part) + ".yaml", node
 
 
 def _written_twice(group: str, entry: str, session: Session, top: str) -> Problem:

@@ -163,7 +163,8 @@ class Findings:
         if found.used_by and dotted(found.path) not in found.used_by:
             message += f"; used by {', '.join(found.used_by)}"
         path = dotted(found.path) if found.used_by else problem.path
-        whole = "" in found.runs or self._of_axis(found)
+        # A value of an axis says which runs are meant.
+        whole = "" in found.runs or self._axis_over(found.path, found.scope)
         runs, run = ("", "") if whole else concerned(found.runs, points)
         problem = replace(problem, message=message, path=path, runs=runs, run=run)
         if problem.file:
@@ -173,24 +174,23 @@ class Findings:
         place = self.site(path_of_place, found.scope)
         return problem.at(place.file, place.line, place.column)
 
-    def _of_axis(self, found: _Found) -> bool:
-        """Tell whether a problem stands at a value of an axis: that value says which runs are meant."""
-        key = ".".join(map(str, found.path))
-        return any(under(key, name) and not self.session.is_group(name) for name in found.scope.coordinates)
+    def _axis_over(self, path: Path, scope: Scope) -> str:
+        """Return the axis that gives a path its value, empty where a file or a chosen option does."""
+        names = (name for name in scope.coordinates if under(dotted(path), name) and not self.session.is_group(name))
+        return next(names, "")
 
     def site(self, path: Path, scope: Scope = BASE) -> Place:
         """Return the place that set a path: the command line, an axis of the sweep, or a file."""
-        key = ".".join(map(str, path))
+        key = dotted(path)
         for one in reversed(self.given):
             # `+x.y=1` makes an `x` too, which no file has.
             made = one.prefix in ("+", "++") and under(one.key, key) and path not in self.table(self.groups)
             if one.values is None and not one.is_group and (made or under(key, one.key)):
                 return Place(COMMAND_LINE)
         table = self.table(self.groups if scope.groups is None else scope.groups)
-        for name, value in scope.coordinates.items():
-            column = self.columns.get(name)
-            if column is not None and under(key, name) and not self.session.is_group(name):
-                return self._item(table, column, value)
+        axis = self._axis_over(path, scope)
+        if axis in self.columns:
+            return self._item(table, self.columns[axis], scope.coordinates[axis])
         return nearest(table, path) or Place(f"experiments/{self.session.name}.yaml", 1, 1)
 
     def _item(self, table: Table, column: Column, value: Any) -> Place:

@@ -1,6 +1,6 @@
 """The command line's overrides: parsed, refused where unsafe, told apart into group choices, values and axes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +50,24 @@ def read(session: Session, overrides: Sequence[str], report: Callable[[Problem],
             report(problem)
         else:
             found.append(given)
+    for one, later in list(_covered(found)):
+        message = f"{one.text} has no effect: {later.text} stands after it"
+        report(Problem("no_effect", message, one.key, COMMAND_LINE, fix="leave one of them out"))
+        found.remove(one)
     return found
+
+
+def _covered(given: Sequence[Given]) -> Iterator[tuple[Given, Given]]:
+    """Yield each override whose key a later one gives anew, with that one; mappings are merged, lists extended."""
+    last: dict[str, Given] = {}
+    for one in given:
+        before = last.get(one.key)
+        if one.prefix in ("", "+", "++") and not isinstance(one.value, dict):
+            if before is not None:
+                yield before, one
+            last[one.key] = one
+        else:
+            last.pop(one.key, None)
 
 
 def _key_of(text: str) -> str:

@@ -13,13 +13,14 @@ from ftspec.compose import wording
 from ftspec.compose.axes import AxisError
 from ftspec.compose.basis import Basis
 from ftspec.compose.composed import Composed, Point
+from ftspec.compose.effects import repeated_runs, shadowed, swept_over, without_effect
 from ftspec.compose.expand import Expander, Run, UnresolvableError
 from ftspec.compose.findings import BASE, Findings, Scope, raise_all
 from ftspec.compose.given import Given
 from ftspec.compose.labels import label, names
 from ftspec.compose.layout import check_layout
 from ftspec.compose.numbers import inexact
-from ftspec.compose.practice import advice, contradictions, demanded, repeated_runs, shadowed, without_effect
+from ftspec.compose.practice import advice, contradictions, demanded
 from ftspec.compose.prepare import Texts, plain, prepare
 from ftspec.compose.project import Project
 from ftspec.compose.remains import Remains, salvage
@@ -207,7 +208,7 @@ class Loading:
                 self.findings.add(path, problem, scope)
         except self.session.errors as error:
             problem = self.basis.problem(error)
-            at = self._axis_of(str(error), planned)
+            at = self._axis_of(f"{error} '{problem.path}'", planned)
             if at and problem.file != COMMAND_LINE:
                 problem = replace(problem, file="", path=str(at[-1]))
                 if isinstance(planned.coordinates.get(str(at[-1])), dict):
@@ -278,13 +279,16 @@ class Loading:
             self.findings.add(path, problem, scope)
         for path, problem in shadowed(self.session, self.findings.groups):
             self.findings.add(path, problem)
+        coordinates = [point.planned.coordinates for point in points]
+        for path, problem in swept_over(self.session, sweeping, self.findings.groups, coordinates):
+            self.findings.add(path, problem)
         if not self.findings.any:
             for path, problem in repeated_runs([(p.planned.coordinates, p.experiment) for p in points]):
                 self.findings.add(path, problem)
 
     def _composed(self, experiment: Experiment, points: Sequence[_Point], sweeping: Sweeping) -> Composed:
         labels = self._labels([point.planned for point in points])
-        for path, problem in advice(experiment, sweeping.columns):
+        for path, problem in advice(experiment, sweeping.columns, self.texts.paths):
             self.findings.warn(path, problem)
         made = []
         merged = functools.cache(lambda groups: tuple(file.shown for file, _ in merged_files(self.session, groups)))

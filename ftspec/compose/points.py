@@ -71,12 +71,22 @@ class Block:
         return own + sum(max(1, block.work()) for block in self.union)
 
 
+@dataclass(frozen=True)
+class Idle:
+    """An `exclude` that drops nothing, or a `random` that asks for more than there is; `at` is its place."""
+
+    what: str
+    at: Path
+    message: str
+    pairs: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass
 class Expansion:
-    """Points of a block; `idle` names entries of `exclude` that dropped nothing, by their place."""
+    """Points of a block, and what in it had no effect."""
 
     points: list[Coordinates]
-    idle: list[Path] = field(default_factory=list)
+    idle: list[Idle] = field(default_factory=list)
 
 
 def expand(block: Block, seed: int, limit: int, times: int = 1) -> Expansion:
@@ -90,7 +100,7 @@ def expand(block: Block, seed: int, limit: int, times: int = 1) -> Expansion:
     most = max(1, limit // times)
     if work > (max(most, MAX_PRODUCT) if shrinks else most):
         raise too_many(work * times, limit)
-    idle: list[Path] = []
+    idle: list[Idle] = []
     points = _points(block, seed, idle)
     if len(points) > most:
         raise too_many(len(points) * times, limit)
@@ -112,7 +122,7 @@ def _shrinks(block: Block) -> bool:
     return bool(block.exclude or block.random or block.union)
 
 
-def _points(block: Block, seed: int, idle: list[Path]) -> list[Coordinates]:
+def _points(block: Block, seed: int, idle: list[Idle]) -> list[Coordinates]:
     points = list(_product(block.axes))
     for further in block.union:
         # A block without axes is the experiment as it stands: "the default, and one change each".
@@ -121,8 +131,11 @@ def _points(block: Block, seed: int, idle: list[Path]) -> list[Coordinates]:
     for number, pairs in enumerate(block.exclude):
         kept = [point for point in points if not _matches(point, pairs)]
         if len(kept) == len(points):
-            idle.append((*block.at, "exclude", number))
+            idle.append(Idle("exclude", (*block.at, "exclude", number), "excludes no point", pairs))
         points = kept
+    if block.random is not None and block.random > len(points):
+        many = f"asks for {block.random:,} points, there {'is' if len(points) == 1 else 'are'} {len(points):,}"
+        idle.append(Idle("random", (*block.at, "random"), many))
     if block.random is not None and block.random < len(points):
         chosen = sorted(range(len(points)), key=lambda number: _rank(points[number], seed))[: block.random]
         points = [points[number] for number in sorted(chosen)]

@@ -6,8 +6,10 @@ free mappings (a row's fields, a JSON schema).
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,6 +21,9 @@ from ftspec.spec.errors import Problem
 
 Path = tuple[str | int, ...]
 
+_PATH = re.compile(r"(?!.*\.\.)\w[\w. -]*(/[\w. -]+)*\.[A-Za-z][A-Za-z0-9]{0,7}")
+_LONGEST_PATH = 200
+
 
 @dataclass
 class Texts:
@@ -26,6 +31,8 @@ class Texts:
 
     snapshot: Snapshot
     read: dict[tuple[str, bool], Any] = field(default_factory=dict)
+    paths: dict[Path, str] = field(default_factory=dict)  # texts that are the paths of files
+    _folders: dict[str, list[str]] = field(default_factory=dict)
 
     def get(self, name: str, as_text: bool) -> Any:
         """Return a file's text, or its JSON where the schema wants a value. Returns a Problem when it cannot."""
@@ -43,7 +50,10 @@ class Texts:
             return Problem("outside", f"{name} is a link that leaves the project", fix="copy the file into the project")
         content = self.snapshot.text(name)
         if content is None:
-            return Problem("no_file", f"there is no file {name}", fix="paths are relative to the project's folder")
+            near = get_close_matches(path.name, [entry.rstrip("/") for entry in self._beside(path)], n=1)
+            meant = f"did you mean {path.with_name(near[0])}? " if near else ""
+            fix = f"{meant}paths are relative to the project's folder"
+            return Problem("no_file", f"there is no file {name}", fix=fix)
         if len(content) > MAX_TEXT_BYTES:
             return Problem("limit", f"{name} is larger than {MAX_TEXT_BYTES // 1024} KiB")
         try:
@@ -56,6 +66,19 @@ class Texts:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             return Problem("json", f"{name} is no valid JSON: {error}")
+
+    def note_path(self, at: Path, text: str) -> None:
+        """Take down a text that is the path of a file, where a file could be named."""
+        if len(text) <= _LONGEST_PATH and _PATH.fullmatch(text):
+            path = PurePosixPath(text)
+            if path.name in self._beside(path):
+                self.paths[at] = text
+
+    def _beside(self, path: PurePosixPath) -> list[str]:
+        folder = str(path.parent)
+        if folder not in self._folders:
+            self._folders[folder] = self.snapshot.root.list(folder) or []
+        return self._folders[folder]
 
 
 Report = Callable[[Path, Problem], None]
@@ -78,6 +101,8 @@ def prepare(value: Any, texts: Texts, report: Report, shape: Shape = ROOT, at: P
     elif isinstance(value, list) and shape.item:
         inner = shape.item
         return [prepare(item, texts, report, inner, (*at, number)) for number, item in enumerate(value)]
+    elif shape.file and isinstance(value, str):
+        texts.note_path(at, value)
     return value
 
 

@@ -40,6 +40,7 @@ UNSAFE = frozenset(
 )
 
 # Refusals that say nothing about the rest of a file: keys that stand twice or are no text, a lone `=`.
+_NO_KEY_HERE = "mapping values are not allowed"
 _HARMLESS = frozenset({"yaml", "yaml_trap"})
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -154,7 +155,8 @@ def _parsed(text: str, state: _Scan) -> Node | None:
         if line > last:  # an open bracket or quote: say where the text ends
             line, column = last, len(text.rstrip().rpartition("\n")[2]) + 1
         what = " ".join(str(part) for part in (error.problem, error.context) if part)
-        state.refuse("yaml", f"is no valid YAML: {what}", line, column, _yaml_fix(text, line, what))
+        said = "a colon makes a key where none can stand" if what.startswith(_NO_KEY_HERE) else what
+        state.refuse("yaml", f"is no valid YAML: {said}", line, column, _yaml_fix(text, line, column, what))
     except yaml.YAMLError as error:
         state.refuse("yaml", f"is no valid YAML: {error}", 0, 0)
     except _RefusedError:
@@ -162,11 +164,14 @@ def _parsed(text: str, state: _Scan) -> Node | None:
     return None
 
 
-def _yaml_fix(text: str, line: int, what: str) -> str:
+def _yaml_fix(text: str, line: int, column: int, what: str) -> str:
     lines = text.splitlines()
     there = lines[line - 1] if 0 < line <= len(lines) else ""
     if "\t" in there[: len(there) - len(there.lstrip())] or "\\t" in what:
         return "indent with spaces, not tabs"
+    if what.startswith(_NO_KEY_HERE):
+        before = there[: column - 1].lstrip("- ")
+        return "quote a text that holds `: `" if ":" in before else "indent a key as those beside it"
     if "{{" in there or "${" in there or "@" in there or "%" in there:
         return "quote the value"
     return ""

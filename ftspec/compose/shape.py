@@ -276,6 +276,10 @@ def meant(path: Sequence[str | int], root: Shape = ROOT, known: Sequence[str] | 
 
 def suggestion(path: Sequence[str | int], root: Shape = ROOT, known: Sequence[str] | None = None) -> str:
     """Word a did-you-mean for the unknown last key of a path, or what is known there."""
+    *above, last = path
+    outer, *inner = str(last).split(".")
+    if inner and shapes_at((*above, outer, *inner), root):
+        return f"nest it: {outer}: {''.join(f'{{{part}: ' for part in inner)}...{'}' * len(inner)}"
     found = meant(path, root, known)
     if found is not None:
         beside = found[:-1] == tuple(path[:-1])

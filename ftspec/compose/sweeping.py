@@ -16,13 +16,13 @@ from ftspec.compose.overrides import KEY, under, written
 from ftspec.compose.points import Axis, Block, Column
 from ftspec.compose.session import Session
 from ftspec.compose.shape import shapes_at
+from ftspec.compose.wording import shown
 from ftspec.spec import sweep as spec
 from ftspec.spec.errors import Problem
 
 Path = tuple[str | int, ...]
 Report = Callable[[Path, Problem], None]
-
-# What no run may differ in: the sweep itself, and what belongs to the experiment as a whole.
+_SHOWN = 8  # values of an axis that a message names
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ class Sweeping:
         if top in spec.NOT_SWEPT or under(key.replace("/", "."), "hydra"):
             what = {"repeats": "repeats is an axis of its own", "sweep": "a sweep cannot sweep itself"}
             fix = "sweep seed, or leave repeats to count seeds" if top == "repeats" else ""
-            raise AxisError("axis", what.get(top, f"{top} is no part of a run"), fix)
+            said = what.get(top, "cannot be swept: it changes neither what is trained nor what is asked")
+            raise AxisError("axis", said, fix)
 
     def _check_options(self, group: str, values: Sequence[Any]) -> None:
         options = self.session.snapshot.options(group)
@@ -200,7 +201,7 @@ class Sweeping:
                 raise points.too_many(block.size() * times, limit)
             expansion = points.expand(block, seed, limit, times)
             if expansion.idle and not given:
-                self._report_idle(expansion.idle)
+                self._report_idle(block, expansion.idle)
             base = expansion.points
         else:
             base = [{}]
@@ -209,10 +210,11 @@ class Sweeping:
         ordered = [one for one in given if one.values is None or one in further]
         yield from self._planned(base, ordered, seed, repeats)
 
-    def _report_idle(self, idle: Sequence[Path]) -> None:
-        for at in idle:
-            if ("sweep", *at) not in self.foreign:
-                self.report(("sweep", *at), Problem("no_effect", "excludes no point", "sweep.exclude"))
+    def _report_idle(self, block: Block, idle: Sequence[points.Idle]) -> None:
+        for one in idle:
+            if ("sweep", *one.at) not in self.foreign:
+                problem = Problem("no_effect", one.message, f"sweep.{one.what}", fix=_untaken(block, one.pairs))
+                self.report(("sweep", *one.at), problem)
 
     def _with(self, block: Block, one: Given) -> Block:
         """Let a command-line value take the place of an axis, here and in the blocks below."""
@@ -269,6 +271,16 @@ class Sweeping:
     def _below_choice(self, key: str) -> bool:
         """Tell whether a group above the key is swept: another option may lack what the base's option has."""
         return any(key != group and under(key, group.replace("/", ".")) for group in self.groups)
+
+
+def _untaken(block: Block, pairs: Mapping[str, Any]) -> str:
+    """Name the first of some pairs whose value no axis takes."""
+    for key, value in pairs.items():
+        taken = [one for column in block.columns() if column.key == key for one in column.values.make()]
+        if not any(points.same(one, value) for one in taken):
+            several = ", ".join(map(shown, taken[:_SHOWN])) + (", ..." if len(taken) > _SHOWN else "")
+            return f"{key} takes {several}, not {shown(value)}"
+    return ""
 
 
 def _product(counts: Iterator[int]) -> int:

@@ -27,6 +27,7 @@ _SPEC_LINTS = {
     "no_baseline": "no arm is the natural baseline of comparisons",
     "read_only": "the provider becomes read-only on a date",
     "sweep_without_auto": "the multiplier is swept without `auto`",
+    "text_is_path": "a text is the path of a file that was probably meant",
     "unknown_model": "the provider is not known to train this model",
     "unpinned_source": "the bytes of a remote source may change",
     "unusual_rate": "the rate is outside what is usual for the provider",

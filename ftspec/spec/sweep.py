@@ -13,7 +13,21 @@ Axes = dict[str, Axis | None]
 
 
 # What runs cannot differ in: it changes neither what is trained nor what is asked, or counts runs itself.
-NOT_SWEPT = ("budget", "judge", "keep_until", "lint", "repeats", "store", "sweep", "tracking")
+NOT_SWEPT = (
+    "baselines",
+    "budget",
+    "description",
+    "judge",
+    "keep_until",
+    "lint",
+    "metadata",
+    "repeats",
+    "store",
+    "suffix",
+    "sweep",
+    "tags",
+    "tracking",
+)
 
 
 VALID_LOSS = "valid_loss"

@@ -33,7 +33,11 @@ _OTHERS: dict[str, tuple[str, str, str]] = {
     "read_only": ("warning", "A provider that becomes read-only trains nothing more.", "dates of the profile"),
     "sweep_without_auto": ("warning", "Real jobs resolved the multiplier to 1.8 and 2, ten to a hundred times what is "
                            "usually swept: `auto` shows where the host stands.", "real OpenAI jobs, 2024"),
+    "text_is_path": ("warning", "A model asked with a file's name instead of its text has no instructions; scores "
+                     "drop and nothing says why.", "docs/spec.md"),
     "unknown_model": ("warning", "A typing error in a model's name costs a failed job.", "models of the profile"),
+    "unpinned_source": ("warning", "What was trained on can be had again only where its name means the same bytes "
+                        "tomorrow: name a revision, or keep a copy.", "docs/data.md"),
     "unusual_rate": ("warning", "A rate far outside the usual is more often a unit mixed up (multiplier or absolute) "
                      "than a finding.", "rate facts of the profile"),
 }  # fmt: skip
@@ -66,7 +70,7 @@ def explain(code: str) -> Explanation:
         level = "off" if lint.level == "ignore" else lint.level
         return Explanation(code, "lint", level, lint.says, lint.practice, lint.formula, lint.source, rates, lint.fix)
     if code in LINTS:
-        other, practice, source = _OTHERS.get(code, ("warning", LINTS[code], "docs/spec.md"))
+        other, practice, source = _OTHERS[code]
         return Explanation(code, "lint", other, LINTS[code], practice, LINTS[code], source)
     if code in ROW_RULES:
         rule = ROW_RULES[code]

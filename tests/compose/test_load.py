@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 
@@ -146,3 +147,20 @@ def test_finding_a_project_imports_no_hydra() -> None:
     code = "import sys; import ftspec.compose.project; print('hydra' in sys.modules, 'pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_text_that_is_the_path_of_a_file_is_a_warning(make_project) -> None:
+    body = """\
+          messages:
+            - {role: system, content: prompts/route.md}
+            - {role: user, content: "{{ text }}"}
+            - {role: assistant, content: prompts/none.md}
+        """
+    project = make_project("messages: []\n", {"prompts/route.md": "Route it.\n"})
+    text = (project.experiments / "x.yaml").read_text()
+    (project.experiments / "x.yaml").write_text(text.replace("messages: []\n", indent(dedent(body), "  ")))
+    warned = [str(one) for one in load(project, "x").warnings]
+    assert warned == [
+        "experiments/x.yaml:6:22: dataset.messages.0.content: the text is the path of a file, prompts/route.md; the "
+        "file itself is not read; write {file: prompts/route.md} [text_is_path]"
+    ]

@@ -252,7 +252,7 @@ def test_seeds_of_the_command_line_are_not_dropped_beside_repeats(make_project) 
     assert [run.config["seed"] for run in runs] == [7, 8]
 
 
-@pytest.mark.parametrize("key", ["metadata.größe", "metadata.日本", "dataset.sources.00.count"])
+@pytest.mark.parametrize("key", ["dataset.replace.größe", "dataset.replace.日本", "dataset.sources.00.count"])
 def test_an_axis_that_no_override_can_hold(make_project, key: str) -> None:
     (told,) = said(make_project(f"sweep: {{grid: {{{key}: [a, b]}}}}\n"))
     assert told.endswith(f"{key}: cannot be swept: an override cannot hold this key")
@@ -265,8 +265,8 @@ def test_logrange_beyond_floats(make_project, axis: str) -> None:
 
 
 def test_the_cap_counts_repeats(make_project) -> None:
-    block = "{grid: {metadata.a: 'choice(a,b,c,d)'}}, {grid: {metadata.b: 'choice(a,b,c,d)'}}"
-    (told,) = said(make_project(f"repeats: 3\nsweep: {{max_runs: 20, union: [{block}]}}\n"))
+    blocks = ", ".join(f"{{grid: {{dataset.sources.0.where.{key}: 'choice(a,b,c,d)'}}}}" for key in "ab")
+    (told,) = said(make_project(f"repeats: 3\nsweep: {{max_runs: 20, union: [{blocks}]}}\n"))
     assert told.endswith("the sweep has 24 runs, the limit is 20")
 
 
@@ -282,8 +282,8 @@ def test_kinds_are_told_apart_to_the_ground(make_project) -> None:
 
 def test_two_runs_of_one_name_are_an_error(make_project) -> None:
     texts = [f"Answer with the name of the queue, please, variant {number}" for number in (37883, 85534)]
-    (told,) = said(make_project(f"sweep: {{grid: {{description: {json.dumps(texts)}}}}}\n"))
-    assert "2 runs would be called description=" in told
+    (told,) = said(make_project(f"sweep: {{grid: {{dataset.sources.0.where.a: {json.dumps(texts)}}}}}\n"))
+    assert "2 runs would be called a=" in told
 
 
 @pytest.mark.parametrize("base", ["a", "b"])
@@ -302,3 +302,45 @@ def test_an_axis_inside_the_options_of_another(make_files, base: str, typed: boo
     composed = load(project, "x", ["dataset.split.test=2"] if typed else [])
     assert [run.config["dataset"]["split"]["test"] for run in composed.points] == ([2, 2] if typed else [1, 2, 1, 2])
     assert verify_with_hydra(composed) == (len(composed.points),) * 2
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(axes, st.integers(1, 400), st.integers(0, 9))
+def test_what_has_no_effect_is_told_and_nothing_else(one: dict[str, list[int]], number: int, value: int) -> None:
+    points = expand(block(**one), 0, 10_000).points
+    idle = expand(Block(block(**one).axes, exclude=({"a": value},), random=number), 0, 10_000).idle
+    left = [point for point in points if point.get("a") != value]
+    assert [each.what for each in idle] == ["exclude"] * (left == points) + ["random"] * (number > len(left))
+
+
+PARENT = """\
+defaults: [config, _self_]
+model: tiny
+dataset: {sources: [{path: data/rows.jsonl}]}
+hyperparameters: {n_epochs: 2}
+sweep: {grid: {hyperparameters.n_epochs: [1, 3]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "overrides"),
+    [
+        ("hyperparameters: {batch_size: 4}\n", ()),  # another key
+        ("hyperparameters: {n_epochs: 5}\nsweep: {grid: {hyperparameters.n_epochs: [1, 5]}}\n", ()),  # its own axis
+        ("hyperparameters: {n_epochs: 5}\nsweep: {grid: {hyperparameters.n_epochs: null}}\n", ()),  # no axis any more
+        ("hyperparameters: {n_epochs: 5}\nsweep: {union: [{}]}\n", ()),  # the default is a point
+        ("hyperparameters: {n_epochs: 5}\n", ("~sweep",)),
+        ("hyperparameters: {n_epochs: 5}\n", ("hyperparameters.n_epochs=4",)),
+        ("hyperparameters: {n_epochs: 5}\n", ("hyperparameters.n_epochs=4,6",)),
+    ],
+)
+def test_a_value_that_some_run_takes_is_no_mistake(make_project, body: str, overrides: tuple[str, ...]) -> None:
+    files = {"experiments/parent.yaml": PARENT, "experiments/y.yaml": f"defaults: [parent, _self_]\n{body}"}
+    assert load(make_project(files=files), "y", overrides).points
+
+
+def test_a_value_under_an_axis_is_the_default_it_was_written_over(make_project) -> None:
+    """In one file both stand side by side; so do an experiment and the sweep that is chosen for one command."""
+    value, axis = "hyperparameters: {n_epochs: 2}\n", "grid: {hyperparameters.n_epochs: [1, 3]}\n"
+    assert labels(make_project(f"{value}sweep:\n  {axis}")) == ["epochs=1", "epochs=3"]
+    assert labels(make_project(value, {"conf/sweep/mine.yaml": axis}), "sweep=mine") == ["epochs=1", "epochs=3"]

@@ -64,7 +64,7 @@ PLACES = {
     "metadata: {{team: {}}}": TEXTS,
     "metadata:\n  team: {}": TEXTS,
     "description: >-\n  {}": [*TEXTS, "010", "yes", "1:30", "# no comment"],
-    "sweep:\n  grid:\n    description: [{}, other]": TEXTS,
+    "sweep:\n  grid:\n    dataset.sources.0.where.team: [{}, other]": TEXTS,
     "seed: {}": NUMBERS,
     "repeats: {}": NUMBERS,
     "hyperparameters: {{n_epochs: {}}}": [*NUMBERS, "auto"],
@@ -163,7 +163,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def values(composed: Composed, line: str) -> list[Any]:
     """Return every value that stands where the line has its own."""
     if line.startswith("sweep"):
-        key = "description" if "description" in line else "seed"
+        key = "dataset.sources.0.where.team" if "team" in line else "seed"
         return [point.coordinates.get(key) for point in composed.points]
     found: Any = composed.config
     for key in re.match(r"(\w+): *(?:[{\n] *(\w+):)?", line).groups():
