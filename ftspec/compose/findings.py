@@ -164,7 +164,7 @@ class Findings:
             message += f"; used by {', '.join(found.used_by)}"
         path = dotted(found.path) if found.used_by else problem.path
         # A value of an axis says which runs are meant.
-        whole = "" in found.runs or self._axis_over(found.path, found.scope)
+        whole = "" in found.runs or self.axis_over(found.path, found.scope)
         runs, run = ("", "") if whole else concerned(found.runs, points)
         problem = replace(problem, message=message, path=path, runs=runs, run=run)
         if problem.file:
@@ -174,7 +174,7 @@ class Findings:
         place = self.site(path_of_place, found.scope)
         return problem.at(place.file, place.line, place.column)
 
-    def _axis_over(self, path: Path, scope: Scope) -> str:
+    def axis_over(self, path: Path, scope: Scope) -> str:
         """Return the axis that gives a path its value, empty where a file or a chosen option does."""
         names = (name for name in scope.coordinates if under(dotted(path), name) and not self.session.is_group(name))
         return next(names, "")
@@ -188,7 +188,7 @@ class Findings:
             if one.values is None and not one.is_group and (made or under(key, one.key)):
                 return Place(COMMAND_LINE)
         table = self.table(self.groups if scope.groups is None else scope.groups)
-        axis = self._axis_over(path, scope)
+        axis = self.axis_over(path, scope)
         if axis in self.columns:
             return self._item(table, self.columns[axis], scope.coordinates[axis])
         return nearest(table, path) or Place(f"experiments/{self.session.name}.yaml", 1, 1)

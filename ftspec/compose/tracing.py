@@ -6,7 +6,6 @@ from typing import Any
 from ftspec.compose.composed import Composed
 from ftspec.compose.findings import Scope
 from ftspec.compose.loading import Loading
-from ftspec.compose.overrides import under
 from ftspec.compose.points import same
 from ftspec.compose.project import Project
 from ftspec.compose.session import opened
@@ -39,7 +38,7 @@ def _sites(loading: Loading, composed: Composed) -> list[Site]:
     found = []
     for path, value in _leaves({key: value for key, value in config.items() if value is not None}):
         place = findings.site(path, scope)
-        swept = any(under(".".join(map(str, path)), key) for key in scope.coordinates)
+        swept = findings.axis_over(path, scope)
         # Where only a mapping above a value is written, the value itself is the schema's default.
         if place.file != COMMAND_LINE and path not in table and not swept:
             place = Place(BUILT_IN)

@@ -148,12 +148,12 @@ def test_a_wrapped_package_is_converted(make_files: Any) -> None:
 
 
 def test_hydra_sweeper_params_are_converted(make_files: Any) -> None:
-    params = "hydra:\n  sweeper:\n    params:\n      hyperparameters.n_epochs: 1,2\n      tags: [a, b]\n      seed: 5\n"
+    params = "hydra:\n  sweeper:\n    params:\n      hyperparameters.n_epochs: 1,2\n      dataset.metadata: [a, b]\n      seed: 5\n"
     with pytest.raises(UnsafeError) as caught:
         load(make_files({X: BASE + params}), "x")
     block = caught.value.problems[0].fix.partition("\n")[2].partition("\n(")[0]
     composed = load(make_files({X: BASE + block + "\n"}), "x")
-    assert composed.swept == {"hyperparameters.n_epochs": [1, 2], "tags": [["a", "b"]], "seed": [5]}
+    assert composed.swept == {"hyperparameters.n_epochs": [1, 2], "dataset.metadata": [["a", "b"]], "seed": [5]}
 
 
 def test_text_that_looks_like_a_header_inside_a_value_is_kept(make_files: Any) -> None:

@@ -69,3 +69,10 @@ def test_every_leaf_has_a_mark(make_project) -> None:
 
     walk(config, ())
     assert missing == []
+
+
+def test_what_a_swept_option_leaves_out_is_built_in(make_project) -> None:
+    files = {"conf/weights/mine.yaml": "train_on: last_assistant_message\n"}
+    project = make_project("sweep: {grid: {weights: [assistant, mine]}}\n", files)
+    found = {site.path: site.site for site in where(project, "x", ["weights=mine"])}
+    assert (found["weights.train_on"], found["weights.rules"]) == ("conf/weights/mine.yaml:1:1", "built in")
