@@ -90,7 +90,7 @@ def test_abstention_is_learnt_and_costs_no_answers(tune, tasks):
 
 @pytest.mark.slow
 def test_rate_batch_and_mask_matter(tune, tasks):
-    rows, held, valid = tasks.rows("tool", 300), tasks.rows("tool", 60, held=True), tasks.rows("tool", 60, seed=1)
+    rows, held, valid = tasks.rows("tool", 200), tasks.rows("tool", 50, held=True), tasks.rows("tool", 40, seed=1)
     usual, masked = tune(rows, epochs=1, valid=valid)
     score = exact(usual, held)
     assert exact(tune(rows, epochs=1, multiplier=0.02)[0], held) < score
@@ -102,7 +102,7 @@ def test_rate_batch_and_mask_matter(tune, tasks):
 
 @pytest.mark.slow
 def test_too_many_epochs_overfit(tune, tasks):
-    rows, valid = tasks.rows("tool", 100), tasks.rows("tool", 60, seed=1)
+    rows, valid = tasks.rows("tool", 50), tasks.rows("tool", 40, seed=1)
     few, many = (tune(rows, epochs=epochs, batch=1, valid=valid)[1] for epochs in (3, 10))
     assert many["full_valid_loss"] > few["full_valid_loss"]
     assert many["train_loss"] < 0.05
