@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,16 @@ class Assignment:
     key: str
     text: str
     command_line: bool = False
+
+
+def changed_by(overrides: Sequence[str], later: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides with later ones after them; what a later one gives anew is left out."""
+    anew = {_key(text) for text in later}
+    return (*(text for text in overrides if _key(text) not in anew), *later)
+
+
+def _key(text: str) -> str:
+    return text.partition("=")[0].strip().lstrip("+~")
 
 
 def under(one: str, other: str) -> bool:

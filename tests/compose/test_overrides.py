@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftspec.compose import Project
-from ftspec.compose.overrides import under, written
+from ftspec.compose.overrides import changed_by, under, written
 from ftspec.compose.session import Session, opened
 from ftspec.compose.sources import Snapshot
 
@@ -94,3 +94,10 @@ def test_under() -> None:
     assert under("a", "a")
     assert not under("ab", "a")
     assert not under("a", "a.b")
+
+
+def test_what_a_later_override_gives_anew_is_left_out() -> None:
+    made = ("hyperparameters.n_epochs=1", "weights=assistant", "++metadata.a='x=1'", "seed=3")
+    later = ("++hyperparameters.n_epochs=3", "~weights", "+metadata.a=y")
+    assert changed_by(made, later) == ("seed=3", *later)
+    assert changed_by(made, ()) == made

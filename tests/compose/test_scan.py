@@ -148,7 +148,8 @@ def test_a_wrapped_package_is_converted(make_files: Any) -> None:
 
 
 def test_hydra_sweeper_params_are_converted(make_files: Any) -> None:
-    params = "hydra:\n  sweeper:\n    params:\n      hyperparameters.n_epochs: 1,2\n      dataset.metadata: [a, b]\n      seed: 5\n"
+    axes = ("hyperparameters.n_epochs: 1,2", "dataset.metadata: [a, b]", "seed: 5")
+    params = "hydra:\n  sweeper:\n    params:\n" + "".join(f"      {axis}\n" for axis in axes)
     with pytest.raises(UnsafeError) as caught:
         load(make_files({X: BASE + params}), "x")
     block = caught.value.problems[0].fix.partition("\n")[2].partition("\n(")[0]

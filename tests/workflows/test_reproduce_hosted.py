@@ -168,7 +168,8 @@ def test_a_host_that_refuses_for_now_concludes_nothing(sweep: Any, host: Any) ->
 
 @pytest.mark.slow
 def test_another_provider_is_a_transfer(sweep: Any) -> None:
-    found = again(sweep, "epochs=1", "equivalent", provider="embedded", overrides=("model=tiny",))
+    changed = ("model=tiny", "++hyperparameters.n_epochs=3")
+    found = again(sweep, "epochs=1", "equivalent", provider="embedded", overrides=changed)
     verdict = found.verdict
     assert verdict.transfer
     assert verdict.word == "inconclusive"

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from ftspec.compose import Project, builtin_conf
+from ftspec.compose.overrides import changed_by
 from ftspec.runs.directory import Attempt, RunDirectory
 from ftspec.spec.digests import short
 from ftspec.spec.errors import MissingKeyError, ProviderError
@@ -27,7 +28,7 @@ async def transfer(there: Elsewhere, plan: Plan, cases: Sequence[Case], options:
     """
     for case in cases:
         assert case.planned is not None
-        overrides = (*case.planned.point.overrides, _chosen(there, options), *options.overrides)
+        overrides = changed_by(case.planned.point.overrides, (_chosen(there, options), *options.overrides))
         moved = make_plan(there, plan.name, overrides)
         check_budget(moved, RunOptions(yes=options.yes, accept_unknown=options.accept_unknown))
         run = moved.runs[0]
