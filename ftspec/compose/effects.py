@@ -5,10 +5,11 @@ from typing import Any
 
 from ftspec.compose.findings import Scope
 from ftspec.compose.given import Given
+from ftspec.compose.overrides import under
 from ftspec.compose.points import Column
 from ftspec.compose.scan import Node
 from ftspec.compose.session import Session
-from ftspec.compose.sites import COMMAND_LINE, Table, file_table, merged_files
+from ftspec.compose.sites import COMMAND_LINE, Place, Table, file_table, merged_files
 from ftspec.compose.sources import Loaded
 from ftspec.compose.sweeping import Sweeping
 from ftspec.compose.wording import dotted
@@ -19,9 +20,13 @@ Path = tuple[str | int, ...]
 
 
 def without_effect(
-    session: Session, given: Sequence[Given], sweeping: Sweeping, chosen_groups: tuple[str, ...]
+    session: Session,
+    given: Sequence[Given],
+    sweeping: Sweeping,
+    chosen_groups: tuple[str, ...],
+    points: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[Path, Problem, Scope]]:
-    """Yield choices of groups of which no value survives, since a later file sets the same keys."""
+    """Yield choices of groups of which no value survives, since a later file or an axis gives the same keys."""
     choices: list[tuple[str, Any, Column | None]] = []
     for one in given:
         if one.is_group and one.values is None and one.prefix in ("", "+"):
@@ -29,19 +34,90 @@ def without_effect(
     for key, axis in sweeping.columns.items():
         if key in sweeping.groups or session.is_group(key):
             choices.extend((key, value, axis) for value in axis.values.make())
+    swept = inherited_axes(session, sweeping, chosen_groups, points, own=True) if choices else {}
     for group, value, column in choices:
-        if not _may_be_covered(session, group):
+        if not _may_be_covered(session, group) and not any(under(key, group) for key in swept):
             continue
         others = tuple(text for text in chosen_groups if text.partition("=")[0] != group)
         groups = (*others, sweeping.assignment(group, value)) if column is not None else chosen_groups
-        covering = _covering(session, group, value, groups)
+        covering = _covering(session, group, value, groups, swept)
         if covering is None:
             continue
-        message = f"the choice {value} has no effect: {covering} sets the same keys later"
-        problem = Problem("no_effect", message, group, fix=f"remove them there, or give {group}.KEY itself")
+        problem = _ineffective(group, value, covering)
         if column is None or not column.at:
             problem = problem.at(COMMAND_LINE)
         yield (column.at if column is not None else (group,)), problem, Scope()
+
+
+def idle_choices(
+    session: Session, sweeping: Sweeping, chosen_groups: tuple[str, ...], points: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Path, Problem]]:
+    """Yield choices of the experiment's own defaults list of which no value survives."""
+    own = session.snapshot.load("experiments", f"{session.name}.yaml")
+    swept = inherited_axes(session, sweeping, chosen_groups, points, own=False)
+    for group, value, node in _own_choices(own) if own is not None else ():
+        setting = [key for key in swept if under(key, group)] or _sets(session, group)
+        if not setting:
+            continue
+        if value is None:
+            above = [place for path, place in file_table(session, chosen_groups).items() if path[0] == group]
+            kept = [place for place in above if place.file.startswith("experiments/")]
+            covering = f"{kept[0].file}:{kept[0].line}:{kept[0].column}" if kept else None
+        else:
+            covering = _covering(session, group, value, chosen_groups, swept)
+        if covering is not None and own is not None:
+            yield (group,), _ineffective(group, value, covering).at(own.shown, node.line, node.column)
+
+
+def _ineffective(group: str, value: Any, covering: str) -> Problem:
+    choice = "null" if value is None else value
+    message = f"the choice {choice} has no effect: {covering} sets the same keys later"
+    return Problem("no_effect", message, group, fix=f"remove them there, or give {group}.KEY itself")
+
+
+def _own_choices(own: Loaded) -> Iterator[tuple[str, Any, Node]]:
+    """Yield (group, options, where) of each `override group: option` of a file; None for null."""
+    root = own.document.root if own.document is not None else None
+    defaults = root.entry("defaults") if root is not None else None
+    for item in defaults.value if defaults is not None and defaults.kind == "list" else ():
+        for key, value in item.value if item.kind == "map" else ():
+            words = str(key.value).split()
+            if words[:-1] == ["override"]:
+                options = [one.value for one in value.value] if value.kind == "list" else value.value
+                yield words[-1].lstrip("/"), None if options in ("null", "~", "") and value.plain else options, key
+
+
+def _sets(session: Session, group: str) -> list[str]:
+    """Return the experiments that set keys of a group in their body: a cheap test before the table is made."""
+    found = []
+    for (layer, path), file in session.snapshot.loaded.items():
+        if layer == "experiments" and file.document is not None:
+            found += [path for key in file.document.top() if key.value == group]
+    return found
+
+
+def inherited_axes(
+    session: Session,
+    sweeping: Sweeping,
+    groups: tuple[str, ...],
+    points: Sequence[Mapping[str, Any]],
+    *,
+    own: bool,
+) -> dict[str, Place]:
+    """Return the axes that give their key in every run: those of other experiments, with `own` this one's too."""
+    if not own and len([True for layer, _ in session.snapshot.loaded if layer == "experiments"]) < 2:
+        return {}
+    keys = [key for key, column in sweeping.columns.items() if column.at and all(key in point for point in points)]
+    if not keys:
+        return {}
+    table = file_table(session, groups)
+    found = {key: table[sweeping.columns[key].at] for key in keys if sweeping.columns[key].at in table}
+    mine = f"experiments/{session.name}.yaml"
+    return {
+        key: place
+        for key, place in found.items()
+        if place.file.startswith("experiments/") and (own or place.file != mine)
+    }
 
 
 def shadowed(session: Session, groups: tuple[str, ...]) -> Iterator[tuple[Path, Problem]]:
@@ -68,20 +144,17 @@ def swept_over(
 
     A value beside its axis, or before it, is a default that the axis was written over.
     """
-    files = [file for file, _ in merged_files(session, groups) if file.layer == "experiments"]
+    axes = inherited_axes(session, sweeping, groups, points, own=False)
+    files = [file for file, _ in merged_files(session, groups) if file.layer == "experiments"] if axes else []
     shown = [file.shown for file in files]
-    table = file_table(session, groups)
-    for key, column in sweeping.columns.items():
-        axis = table.get(column.at)
-        if axis is None or axis.file not in shown or not all(key in point for point in points):
-            continue
-        for file in files[shown.index(axis.file) + 1 :]:
+    for key, axis in axes.items():
+        for file in files[shown.index(axis.file) + 1 :] if axis.file in shown else ():
             node = _given_in(file, key)
             if node is not None:
                 message = f"has no effect: the axis at {axis.file}:{axis.line}:{axis.column} gives it in every run"
                 fix = "give the axis these values instead, or null there to take it away"
                 problem = Problem("no_effect", message, key, fix=fix)
-                yield column.at, problem.at(file.shown, node.line, node.column)
+                yield sweeping.columns[key].at, problem.at(file.shown, node.line, node.column)
 
 
 def _given_in(file: Loaded, key: str) -> Node | None:
@@ -89,9 +162,14 @@ def _given_in(file: Loaded, key: str) -> Node | None:
     document = file.document
     if document is None:
         return None
-    given = (node for path, node, value in document.entries() if dotted(path) == key and value.kind != "map")
+    given = (node for path, node, value in document.entries() if dotted(path) == key and _says(value))
     chosen = (node for path, node, _ in document.marks() if path[0] == "defaults" and path[-1] == f"override {key}")
     return next(given, next(chosen, None))
+
+
+def _says(value: Node) -> bool:
+    """Tell whether a node is a value: not a mapping, and not null, which says nothing."""
+    return value.kind != "map" and not (value.plain and value.value in ("null", "~", ""))
 
 
 def _may_be_covered(session: Session, group: str) -> bool:
@@ -103,7 +181,9 @@ def _may_be_covered(session: Session, group: str) -> bool:
     return False
 
 
-def _covering(session: Session, group: str, value: Any, groups: tuple[str, ...]) -> str | None:
+def _covering(
+    session: Session, group: str, value: Any, groups: tuple[str, ...], swept: Mapping[str, Place]
+) -> str | None:
     """Return the place that covers every leaf of the chosen options, or None if a leaf survives."""
     table: Table = file_table(session, groups)
     options = value if isinstance(value, list) else [value]
@@ -115,7 +195,13 @@ def _covering(session: Session, group: str, value: Any, groups: tuple[str, ...])
         for path, _node, _ in loaded.document.marks():
             if any(True for other, _, _ in loaded.document.marks() if other[: len(path)] == path and other != path):
                 continue
-            place = table.get((*package, *path))
+            at = (*package, *path)
+            while isinstance(at[-1], int):  # a list is replaced whole: its key is the place
+                at = at[:-1]
+            place = table.get(at)
+            if axis := swept.get(dotted(at)):
+                covered = f"the axis at {axis.file}:{axis.line}:{axis.column}"
+                continue
             if place is not None and place.file == loaded.shown:
                 return None
             if place is not None:
@@ -123,7 +209,9 @@ def _covering(session: Session, group: str, value: Any, groups: tuple[str, ...])
     return covered
 
 
-def repeated_runs(runs: Sequence[tuple[Mapping[str, Any], Experiment | None]]) -> Iterator[tuple[Path, Problem]]:
+def repeated_runs(
+    runs: Sequence[tuple[Mapping[str, Any], Experiment | None]], columns: Mapping[str, Column]
+) -> Iterator[tuple[Path, Problem]]:
     """Yield runs whose whole configuration equals that of an earlier one: an axis that changes nothing."""
     seen: dict[str, Mapping[str, Any]] = {}
     for coordinates, experiment in runs:
@@ -133,7 +221,9 @@ def repeated_runs(runs: Sequence[tuple[Mapping[str, Any], Experiment | None]]) -
             differ = [key for key in coordinates if first.get(key) != coordinates[key]] or list(coordinates)
             axes = " and ".join(differ)
             said = f"{_point(first)} and {_point(coordinates)} are the same run: {axes} changes nothing"
-            yield ("sweep", "grid", differ[0]), Problem("no_effect", said, differ[0], fix="leave one of them out")
+            problem = Problem("no_effect", said, differ[0], fix="leave one of them out")
+            at = columns[differ[0]].at if differ[0] in columns else ()
+            yield at or ("sweep",), problem if at else problem.at(COMMAND_LINE if differ[0] in columns else "")
             return
 
 

@@ -13,7 +13,7 @@ from ftspec.compose import wording
 from ftspec.compose.axes import AxisError
 from ftspec.compose.basis import Basis
 from ftspec.compose.composed import Composed, Point
-from ftspec.compose.effects import repeated_runs, shadowed, swept_over, without_effect
+from ftspec.compose.effects import idle_choices, repeated_runs, shadowed, swept_over, without_effect
 from ftspec.compose.expand import Expander, Run, UnresolvableError
 from ftspec.compose.findings import BASE, Findings, Scope, raise_all
 from ftspec.compose.given import Given
@@ -189,10 +189,11 @@ class Loading:
             self.findings.add(("sweep",), Problem("no_runs", "no run is left: every point is excluded", "sweep"))
         labels = self._labels(planned)
         for name, count in Counter(labels).items():
-            if count > 1:
+            if count > 1 and not self.findings.any:  # axes that overlap make such runs too, and are told
                 fix = "its values differ beyond what a label shows: change one of them a little"
                 self.findings.add(("sweep",), Problem("axis", f"{count} runs would be called {name}", "sweep", fix=fix))
-        return [self._point(one, labels[number]) for number, one in enumerate(planned)]
+        points = [self._point(one, labels[number]) for number, one in enumerate(planned)]
+        return _distinct(points) if block is not None and block.union else points
 
     def _labels(self, planned: Sequence[Planned]) -> list[str]:
         short = names(list(dict.fromkeys(key for one in planned for key in one.coordinates)))
@@ -275,15 +276,18 @@ class Loading:
         return self._checked({**first.config, "sweep": sweep}, BASE)
 
     def _check_effects(self, points: Sequence[_Point], sweeping: Sweeping) -> None:
-        for path, problem, scope in without_effect(self.session, self.given, sweeping, self.findings.groups):
+        groups, coordinates = self.findings.groups, [point.planned.coordinates for point in points]
+        for path, problem, scope in without_effect(self.session, self.given, sweeping, groups, coordinates):
             self.findings.add(path, problem, scope)
-        for path, problem in shadowed(self.session, self.findings.groups):
+        for path, problem in idle_choices(self.session, sweeping, groups, coordinates):
             self.findings.add(path, problem)
-        coordinates = [point.planned.coordinates for point in points]
-        for path, problem in swept_over(self.session, sweeping, self.findings.groups, coordinates):
+        for path, problem in shadowed(self.session, groups):
+            self.findings.add(path, problem)
+        for path, problem in swept_over(self.session, sweeping, groups, coordinates):
             self.findings.add(path, problem)
         if not self.findings.any:
-            for path, problem in repeated_runs([(p.planned.coordinates, p.experiment) for p in points]):
+            runs = [(point.planned.coordinates, point.experiment) for point in points]
+            for path, problem in repeated_runs(runs, sweeping.columns):
                 self.findings.add(path, problem)
 
     def _composed(self, experiment: Experiment, points: Sequence[_Point], sweeping: Sweeping) -> Composed:
@@ -320,6 +324,17 @@ class Loading:
             warnings=self.findings.warnings(),
             counts=dict(self.expander.counts),
         )
+
+
+def _distinct(points: Sequence[_Point]) -> list[_Point]:
+    """Leave out what two blocks of `union` give, where one spells out what the other leaves at its default."""
+    first: dict[str, _Point] = {}
+    kept = []
+    for point in points:
+        before = first.setdefault(repr(point.experiment), point) if point.experiment is not None else point
+        if before is point or before.planned.coordinates.keys() == point.planned.coordinates.keys():
+            kept.append(point)
+    return kept
 
 
 def _remove(value: Any, path: Sequence[Any]) -> None:

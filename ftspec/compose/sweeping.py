@@ -136,8 +136,10 @@ class Sweeping:
         keys = [column for axis in block.axes for column in axis.columns]
         for one, other in itertools.combinations(keys, 2):
             if one.key == other.key or self._overlap(one.key, other.key):
-                message = f"overlaps with the axis {one.key}" if one.key != other.key else "is swept twice"
-                self.report(other.at, Problem("axis", message, other.key))
+                twice = one.key == other.key
+                message = "is swept twice" if twice else f"overlaps with the axis {one.key}"
+                fix = f"leave one out; an inherited one by grid: {{{one.key}: null}}" if twice else ""
+                self.report(other.at, Problem("axis", message, other.key, fix=fix))
         # Where no axis could be read, which ones there are is not known.
         for number, pairs in enumerate(block.exclude if block.swept() else ()):
             for key in pairs:

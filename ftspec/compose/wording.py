@@ -212,7 +212,7 @@ def _hint(value: Any, shape: Shape | None) -> str:
     if isinstance(value, bool) and shape.text:
         return "quote it"
     if isinstance(value, (str, int, float)) and not isinstance(value, bool) and shape.item:
-        return "put it into a list: [ ]"
+        return f"put it into a list: [{value}]"
     if isinstance(value, (int, float)) and not isinstance(value, bool) and shape.text and not shape.number:
         return "quote it"
     if isinstance(value, float) and value.is_integer() and shape.number:

@@ -85,6 +85,7 @@ class ProofBuilder:
     preset: str
     tallies: dict[int, _Tally] = field(default_factory=dict)
     without_target: int = 0
+    emptying: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tallies = {by: _Tally() for by in (FROM_DATA, *range(len(self.names)), PRESET)}
@@ -107,6 +108,10 @@ class ProofBuilder:
             tallies[change.by].lowered += rows * change.lowered
             tallies[change.by].rows += rows
 
+    def drop(self, decision: Decision) -> None:
+        """Take down which rules decided in a row that is left out since nothing of it is learned: they are not dead."""
+        self.emptying.update(decision.by or ())
+
     def add_tokens(self, changed: tuple[Change, ...], counts: Sequence[int]) -> None:
         """Add the tokens of one row's changed messages; `counts` are tokens per message."""
         for change in changed:
@@ -120,7 +125,7 @@ class ProofBuilder:
 
     def _dead(self, by: int) -> str:
         tally = self.tallies[by]
-        if by < 0 or tally.decided:
+        if by < 0 or tally.decided or by in self.emptying:
             return ""
         return ALWAYS_EARLIER if tally.matched else MATCHES_NOTHING
 

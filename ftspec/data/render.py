@@ -134,7 +134,7 @@ class Rendering:
                 self._problem(row, *plan.wrong)
                 continue
             if not plan.learned and part != TEST and not keeps_empty:
-                self._empty(row)
+                self._empty(row, plan.decision)
                 continue
             if row in marked and part != TEST and (token := self._special(line)):
                 self._problem(row, "special_token", *token)
@@ -245,10 +245,11 @@ class Rendering:
                 return message, "messages", "remove it, or write it with a space inside"
         return None
 
-    def _empty(self, row: int) -> None:
+    def _empty(self, row: int, decision: Decision) -> None:
         """Count or report a row without any learned message."""
         if self.weights.on_empty == "drop":
             self.dropped += 1
+            self.proof.drop(decision)
         else:
             fix = "weights.on_empty: drop leaves such rows out"
             self._problem(row, "weight_all_zero", "no message of this row is learned", "messages", fix)

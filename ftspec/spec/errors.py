@@ -261,8 +261,12 @@ MAX_SHOWN = 200
 
 
 def shortened(problems: Sequence[Problem]) -> list[Problem]:
-    """Return the first 200 problems, and how many more there are."""
-    more = len(problems) - MAX_SHOWN
-    if more <= 0:
-        return list(problems)
-    return [*problems[:MAX_SHOWN], Problem("more", f"and {more} more problems of the same kinds")]
+    """Return the first 200 problems, the first of each kind that comes after them, and how many more there are."""
+    shown = list(problems[:MAX_SHOWN])
+    kinds = {problem.code for problem in shown}
+    for problem in problems[MAX_SHOWN:]:
+        if problem.code not in kinds:
+            kinds.add(problem.code)
+            shown.append(problem)
+    more = len(problems) - len(shown)
+    return [*shown, Problem("more", f"and {more} more problems of the same kinds")] if more else shown

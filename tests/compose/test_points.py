@@ -344,3 +344,16 @@ def test_a_value_under_an_axis_is_the_default_it_was_written_over(make_project) 
     value, axis = "hyperparameters: {n_epochs: 2}\n", "grid: {hyperparameters.n_epochs: [1, 3]}\n"
     assert labels(make_project(f"{value}sweep:\n  {axis}")) == ["epochs=1", "epochs=3"]
     assert labels(make_project(value, {"conf/sweep/mine.yaml": axis}), "sweep=mine") == ["epochs=1", "epochs=3"]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("union: [{}, {grid: {seed: [7, 8]}}]", ["default", "seed=8"]),
+        ("union: [{grid: {seed: [7, 8]}}, {grid: {hyperparameters.n_epochs: [auto, 3]}}]", None),
+        ("union: [{}, {grid: {hyperparameters.n_epochs: [auto, 3]}}]", ["default", "epochs=3"]),
+    ],
+)
+def test_a_block_that_spells_out_the_default_gives_one_run(make_project, block: str, expected: Any) -> None:
+    found = labels(make_project(f"seed: 7\nsweep: {{{block}}}\n"))
+    assert found == (expected or ["seed=7", "seed=8", "epochs=3"])

@@ -285,3 +285,22 @@ def test_alias_equals_its_own_form(alias: dict[str, Any], own: dict[str, Any]) -
 def test_wrong_alias(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Weights.model_validate(wrong)
+
+
+def test_a_rule_that_empties_rows_is_not_dead(project: Any) -> None:
+    """It decided rows that are left out for it: the advice was to remove it, which would have trained them."""
+    answers = ["no", "yes"] * 20
+    project.rows(
+        [
+            {"messages": [{"role": "user", "content": f"q {n}"}, {"role": "assistant", "content": answer}]}
+            for n, answer in enumerate(answers)
+        ]
+    )
+    rules = [
+        {"name": "no", "match": {"content_contains": "no"}, "weight": 0},
+        {"name": "never", "match": {"content_contains": "maybe"}, "weight": 0},
+    ]
+    done = project.prepare(weights={"rules": rules, "on_empty": "drop"})
+    assert (done.parts["train"].rows, done.dropped) == (20, 20)
+    assert [line.dead for line in done.proof.lines] == ["", "", "matches nothing", ""]
+    assert [problem.path for problem in done.problems if problem.code == "dead_rule"] == ["weights.rules[1]"]
