@@ -32,8 +32,6 @@ AXES: dict[str, list[Any]] = {
     "dataset.split.test": [0.1, 5, 10],
     "dataset.split": [{"test": 0.2}, {"test": 5}],
     "model": ["tiny", "ftspec-tiny-1", "ftspec-scratch"],
-    "description": ["a", 'it\'s: "quoted"', "true", "0x10", "ä🙂", ""],
-    "tags": [["a"], ["a", "b"], []],
 }
 TEXTS = {
     "hyperparameters.n_epochs": ["1,2,3", "range(1,4)", "choice(auto,2)", "logrange(1, 8, 4)"],
