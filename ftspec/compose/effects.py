@@ -34,7 +34,7 @@ def without_effect(
     for key, axis in sweeping.columns.items():
         if key in sweeping.groups or session.is_group(key):
             choices.extend((key, value, axis) for value in axis.values.make())
-    swept = inherited_axes(session, sweeping, chosen_groups, points, own=True) if choices else {}
+    swept = _axes_of_every_run(session, sweeping, chosen_groups, points, own=True) if choices else {}
     for group, value, column in choices:
         if not _may_be_covered(session, group) and not any(under(key, group) for key in swept):
             continue
@@ -54,15 +54,14 @@ def idle_choices(
 ) -> Iterator[tuple[Path, Problem]]:
     """Yield choices of the experiment's own defaults list of which no value survives."""
     own = session.snapshot.load("experiments", f"{session.name}.yaml")
-    swept = inherited_axes(session, sweeping, chosen_groups, points, own=False)
+    swept = _axes_of_every_run(session, sweeping, chosen_groups, points, own=False)
     for group, value, node in _own_choices(own) if own is not None else ():
-        setting = [key for key in swept if under(key, group)] or _sets(session, group)
-        if not setting:
+        if not (any(under(key, group) for key in swept) or _is_set(session, group)):
             continue
         if value is None:
-            above = [place for path, place in file_table(session, chosen_groups).items() if path[0] == group]
-            kept = [place for place in above if place.file.startswith("experiments/")]
-            covering = f"{kept[0].file}:{kept[0].line}:{kept[0].column}" if kept else None
+            places = (place for path, place in file_table(session, chosen_groups).items() if path[0] == group)
+            kept = next((place for place in places if place.file.startswith("experiments/")), None)
+            covering = str(kept) if kept is not None else None
         else:
             covering = _covering(session, group, value, chosen_groups, swept)
         if covering is not None and own is not None:
@@ -84,19 +83,17 @@ def _own_choices(own: Loaded) -> Iterator[tuple[str, Any, Node]]:
             words = str(key.value).split()
             if words[:-1] == ["override"]:
                 options = [one.value for one in value.value] if value.kind == "list" else value.value
-                yield words[-1].lstrip("/"), None if options in ("null", "~", "") and value.plain else options, key
+                yield words[-1].lstrip("/"), None if _is_null(value) else options, key
 
 
-def _sets(session: Session, group: str) -> list[str]:
-    """Return the experiments that set keys of a group in their body: a cheap test before the table is made."""
-    found = []
-    for (layer, path), file in session.snapshot.loaded.items():
-        if layer == "experiments" and file.document is not None:
-            found += [path for key in file.document.top() if key.value == group]
-    return found
+def _is_set(session: Session, group: str) -> bool:
+    """Cheap test before the table is made: does an experiment set keys of a group in its body?"""
+    loaded = session.snapshot.loaded.items()
+    documents = [file.document for (layer, _), file in loaded if layer == "experiments" and file.document is not None]
+    return any(key.value == group for document in documents for key in document.top())
 
 
-def inherited_axes(
+def _axes_of_every_run(
     session: Session,
     sweeping: Sweeping,
     groups: tuple[str, ...],
@@ -130,7 +127,7 @@ def shadowed(session: Session, groups: tuple[str, ...]) -> Iterator[tuple[Path, 
     for path, key, value in own.document.entries():
         place = table.get(path)
         if value.kind != "map" and path[0] != "defaults" and place is not None and place.file != own.shown:
-            message = f"has no effect: {place.file}:{place.line}:{place.column} sets it later"
+            message = f"has no effect: {place} sets it later"
             problem = Problem(
                 "no_effect", message, ".".join(map(str, path)), fix="put _self_ last in the defaults list"
             )
@@ -144,14 +141,14 @@ def swept_over(
 
     A value beside its axis, or before it, is a default that the axis was written over.
     """
-    axes = inherited_axes(session, sweeping, groups, points, own=False)
+    axes = _axes_of_every_run(session, sweeping, groups, points, own=False)
     files = [file for file, _ in merged_files(session, groups) if file.layer == "experiments"] if axes else []
     shown = [file.shown for file in files]
     for key, axis in axes.items():
         for file in files[shown.index(axis.file) + 1 :] if axis.file in shown else ():
             node = _given_in(file, key)
             if node is not None:
-                message = f"has no effect: the axis at {axis.file}:{axis.line}:{axis.column} gives it in every run"
+                message = f"has no effect: the axis at {axis} gives it in every run"
                 fix = "give the axis these values instead, or null there to take it away"
                 problem = Problem("no_effect", message, key, fix=fix)
                 yield sweeping.columns[key].at, problem.at(file.shown, node.line, node.column)
@@ -169,7 +166,11 @@ def _given_in(file: Loaded, key: str) -> Node | None:
 
 def _says(value: Node) -> bool:
     """Tell whether a node is a value: not a mapping, and not null, which says nothing."""
-    return value.kind != "map" and not (value.plain and value.value in ("null", "~", ""))
+    return value.kind != "map" and not _is_null(value)
+
+
+def _is_null(value: Node) -> bool:
+    return value.plain and value.value in ("null", "~", "")
 
 
 def _may_be_covered(session: Session, group: str) -> bool:
@@ -200,12 +201,12 @@ def _covering(
                 at = at[:-1]
             place = table.get(at)
             if axis := swept.get(dotted(at)):
-                covered = f"the axis at {axis.file}:{axis.line}:{axis.column}"
+                covered = f"the axis at {axis}"
                 continue
             if place is not None and place.file == loaded.shown:
                 return None
             if place is not None:
-                covered = f"{place.file}:{place.line}:{place.column}"
+                covered = str(place)
     return covered
 
 

@@ -40,8 +40,9 @@ UNSAFE = frozenset(
 )
 
 # Refusals that say nothing about the rest of a file: keys that stand twice or are no text, a lone `=`.
-_NO_KEY_HERE = "mapping values are not allowed"
 _HARMLESS = frozenset({"yaml", "yaml_trap"})
+
+_NO_KEY_HERE = "mapping values are not allowed"  # as PyYAML says it
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_PRINTABLE = yaml.reader.Reader.NON_PRINTABLE
